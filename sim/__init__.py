@@ -1,0 +1,1 @@
+"""CARLA for seg_node: an embedded server that speaks its protocol, and the client side."""

@@ -1,0 +1,1 @@
+"""Training, quantization, export and benchmarks of the seg_node networks."""
