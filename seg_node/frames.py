@@ -1,0 +1,247 @@
+"""`sensor_msgs/Image` and `CompressedImage` to arrays and back (REP-118 for depth encodings).
+
+Messages are read by attribute, so rclpy's, rosbags' and plain objects of the same shape all do.
+The common encodings are views into the message's bytes; nothing is copied.
+"""
+
+from __future__ import annotations
+
+import array
+import sys
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from seg_node.errors import FrameError
+
+Array = npt.NDArray[np.uint8]
+Order = Literal['bgr', 'rgb', 'bgra', 'rgba', 'mono']
+
+
+class ImageMessage(Protocol):
+    """The fields of `sensor_msgs/msg/Image` that decoding reads."""
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: Any
+
+
+_VIEWS: dict[str, tuple[Order, int]] = {
+    'bgr8': ('bgr', 3),
+    'rgb8': ('rgb', 3),
+    'bgra8': ('bgra', 4),
+    'rgba8': ('rgba', 4),
+    'mono8': ('mono', 1),
+    '8UC1': ('mono', 1),
+    '8UC3': ('bgr', 3),
+    '8UC4': ('bgra', 4),
+}
+
+_TO_BGR: dict[Order, int | None] = {
+    'bgr': None,
+    'rgb': cv2.COLOR_RGB2BGR,
+    'bgra': cv2.COLOR_BGRA2BGR,
+    'rgba': cv2.COLOR_RGBA2BGR,
+    'mono': cv2.COLOR_GRAY2BGR,
+}
+_TO_RGB: dict[Order, int | None] = {
+    'bgr': cv2.COLOR_BGR2RGB,
+    'rgb': None,
+    'bgra': cv2.COLOR_BGRA2RGB,
+    'rgba': cv2.COLOR_RGBA2RGB,
+    'mono': cv2.COLOR_GRAY2RGB,
+}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A camera picture: `pixels` uint8 (H, W) or (H, W, 3|4), channels in `order`.
+
+    `pixels` may be a read-only view into a message.
+    """
+
+    pixels: Array
+    order: Order
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    def bgr(self) -> Array:
+        """uint8 (H, W, 3) BGR; a view where the picture is BGR already."""
+        return reorder(self.pixels, self.order, 'bgr')
+
+
+def reorder(pixels: Array, order: Order, wanted: Literal['bgr', 'rgb']) -> Array:
+    """uint8 (H, W, 3) in the `wanted` channel order; the same array where nothing is to do."""
+    code = (_TO_BGR if wanted == 'bgr' else _TO_RGB)[order]
+    return pixels if code is None else np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+
+
+def frame_from_bgr(pixels: Array) -> Frame:
+    """A frame of uint8 (H, W, 3) BGR, as OpenCV reads pictures."""
+    return Frame(pixels, 'bgr')
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """An encoding that needs a conversion: `rows` x height rows of `channels` x `dtype`."""
+
+    convert: int | None
+    dtype: str = 'u1'
+    channels: int = 1
+    rows: tuple[int, int] = (1, 1)
+    even: bool = False
+
+
+_CODED = {
+    'mono16': _Coded(None, 'u2'),
+    '16UC1': _Coded(None, 'u2'),
+    # ROS names the pattern by its first row, OpenCV by the second row's second pixel onwards.
+    'bayer_rggb8': _Coded(cv2.COLOR_BayerBG2BGR, even=True),
+    'bayer_bggr8': _Coded(cv2.COLOR_BayerRG2BGR, even=True),
+    'bayer_gbrg8': _Coded(cv2.COLOR_BayerGR2BGR, even=True),
+    'bayer_grbg8': _Coded(cv2.COLOR_BayerGB2BGR, even=True),
+    'uyvy': _Coded(cv2.COLOR_YUV2BGR_UYVY, channels=2, even=True),
+    'yuv422': _Coded(cv2.COLOR_YUV2BGR_UYVY, channels=2, even=True),
+    'yuyv': _Coded(cv2.COLOR_YUV2BGR_YUY2, channels=2, even=True),
+    'yuy2': _Coded(cv2.COLOR_YUV2BGR_YUY2, channels=2, even=True),
+    'yuv422_yuy2': _Coded(cv2.COLOR_YUV2BGR_YUY2, channels=2, even=True),
+    'nv12': _Coded(cv2.COLOR_YUV2BGR_NV12, rows=(3, 2), even=True),
+    'nv21': _Coded(cv2.COLOR_YUV2BGR_NV21, rows=(3, 2), even=True),
+}
+
+ENCODINGS = frozenset(_VIEWS) | frozenset(_CODED)
+"""Every `Image` encoding that is taken."""
+
+
+def decode(message: ImageMessage) -> Frame:
+    """The picture of a `sensor_msgs/Image`.
+
+    Row padding and byte order are honoured. Raises `FrameError` with one line that names the
+    encoding, the size or the amount of data that does not fit.
+    """
+    encoding = message.encoding
+    if encoding in _VIEWS:
+        order, channels = _VIEWS[encoding]
+        return Frame(_rows(message, channels, np.dtype(np.uint8), message.height), order)
+    if encoding not in _CODED:
+        raise FrameError(
+            'encoding', f'encoding {encoding!r}: expected one of {", ".join(sorted(ENCODINGS))}'
+        )
+    coded = _CODED[encoding]
+    if coded.even and (message.height % 2 or message.width % 2):
+        raise FrameError(
+            'size',
+            f'encoding {encoding}: expected even width and height, '
+            f'got {message.width}x{message.height}',
+        )
+    return _decode_coded(message, coded)
+
+
+def _decode_coded(message: ImageMessage, coded: _Coded) -> Frame:
+    from seg_node import bridge  # cv_bridge is looked for on first need only
+
+    converted = bridge.to_bgr(message)
+    if converted is not None:
+        return Frame(converted, 'bgr')
+    height = message.height * coded.rows[0] // coded.rows[1]
+    dtype = np.dtype(coded.dtype).newbyteorder('>' if message.is_bigendian else '<')
+    raw = _rows(message, coded.channels, dtype, height)
+    if coded.convert is None:
+        # As cv_bridge does: full range of 16 bit to full range of 8 bit.
+        return Frame(cv2.convertScaleAbs(raw.astype(np.uint16), alpha=255 / 65535), 'mono')
+    return Frame(np.asarray(cv2.cvtColor(raw, coded.convert), np.uint8), 'bgr')
+
+
+def _rows(
+    message: ImageMessage, channels: int, dtype: np.dtype[Any], height: int
+) -> npt.NDArray[Any]:
+    """View of the message's data as (height, width[, channels]), without the row padding."""
+    width, step = message.width, message.step
+    row_bytes = width * channels * dtype.itemsize
+    size = f'{message.width}x{message.height} {message.encoding}'
+    if message.height < 1 or width < 1:
+        raise FrameError('size', f'image {size}: expected at least one row and column')
+    if step < row_bytes:
+        raise FrameError('step', f'image {size}: expected step >= {row_bytes}, got {step}')
+    data = np.frombuffer(message.data, np.uint8)
+    # The last row may come without its padding.
+    needed = step * (height - 1) + row_bytes
+    if data.size < needed:
+        raise FrameError(
+            'truncated', f'image {size}: expected {step * height} bytes of data, got {data.size}'
+        )
+    strides: tuple[int, ...] = (step, channels * dtype.itemsize)
+    shape: tuple[int, ...] = (height, width)
+    if channels > 1:
+        strides, shape = (*strides, dtype.itemsize), (*shape, channels)
+    return np.ndarray(shape, dtype, data, 0, strides)
+
+
+def decode_compressed(message: Any) -> Frame:
+    """The picture of a `sensor_msgs/CompressedImage` (jpeg, png). Raises `FrameError`."""
+    data = np.frombuffer(message.data, np.uint8)
+    if not data.size:
+        raise FrameError('truncated', f'compressed image {message.format!r}: expected data, got 0')
+    # OpenCV decodes a broken JPEG to grey without a word: its end marker must be there.
+    if data[:2].tobytes() == b'\xff\xd8' and b'\xff\xd9' not in data[-64:].tobytes():
+        raise FrameError(
+            'truncated',
+            f'compressed image {message.format!r}: JPEG of {data.size} bytes is cut off',
+        )
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise FrameError(
+            'encoding',
+            f'compressed image {message.format!r}: expected jpeg or png, '
+            f'cannot decode {data.size} bytes',
+        )
+    return Frame(np.asarray(pixels, np.uint8), 'bgr')
+
+
+def decode_depth(message: ImageMessage) -> npt.NDArray[np.float32]:
+    """Depth of a 16UC1 (mm) or 32FC1 (m) image as float32 (H, W) metres (REP-118); 0 = unknown."""
+    kinds = {'16UC1': ('u2', 0.001), 'mono16': ('u2', 0.001), '32FC1': ('f4', 1.0)}
+    if message.encoding not in kinds:
+        raise FrameError(
+            'encoding', f'depth encoding {message.encoding!r}: expected 16UC1 or 32FC1'
+        )
+    code, scale = kinds[message.encoding]
+    dtype = np.dtype(code).newbyteorder('>' if message.is_bigendian else '<')
+    metres = _rows(message, 1, dtype, message.height).astype(np.float32) * np.float32(scale)
+    return np.nan_to_num(metres, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def image_bytes(pixels: npt.NDArray[Any]) -> array.array[int]:
+    """The bytes of an array as `array.array('B')`: the fast way into a ROS message's `data`."""
+    data = array.array('B')
+    data.frombytes(memoryview(np.ascontiguousarray(pixels)).cast('B'))
+    return data
+
+
+def fill_image(message: Any, pixels: npt.NDArray[Any], encoding: str) -> Any:
+    """Fill height, width, encoding, step and data of an Image message; the header is untouched."""
+    message.height, message.width = int(pixels.shape[0]), int(pixels.shape[1])
+    message.encoding = encoding
+    message.is_bigendian = int(sys.byteorder == 'big')
+    message.step = (
+        int(pixels.strides[0])
+        if pixels.flags.c_contiguous
+        else (int(np.prod(pixels.shape[1:])) * pixels.itemsize)
+    )
+    message.data = image_bytes(pixels)
+    return message

@@ -1,0 +1,1 @@
+"""The model file: what it says of itself, and the runtimes that run it."""
