@@ -95,8 +95,8 @@ class ClassMap:
 
     def apply_colours(self, rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Map uint8 (H, W, 3) RGB colours to uint8 (H, W) class ids."""
-        code = rgb[..., 0].astype(np.uint32)
-        code = (code << 16) | (rgb[..., 1].astype(np.uint32) << 8) | rgb[..., 2]
+        red, green, blue = (rgb[..., i].astype(np.int32) for i in range(3))
+        code = (red << 16) | (green << 8) | blue
         mapped = np.full(code.shape, self.default, np.uint8)
         for (r, g, b), target in self.colours.items():
             mapped[code == ((r << 16) | (g << 8) | b)] = target

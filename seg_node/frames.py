@@ -223,13 +223,16 @@ def decode_depth(message: ImageMessage) -> npt.NDArray[np.float32]:
     code, scale = kinds[message.encoding]
     dtype = np.dtype(code).newbyteorder('>' if message.is_bigendian else '<')
     metres = _rows(message, 1, dtype, message.height).astype(np.float32) * np.float32(scale)
-    return np.nan_to_num(metres, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    known: npt.NDArray[np.float32] = np.nan_to_num(
+        metres, copy=False, nan=0.0, posinf=0.0, neginf=0.0
+    )
+    return known
 
 
 def image_bytes(pixels: npt.NDArray[Any]) -> array.array[int]:
     """The bytes of an array as `array.array('B')`: the fast way into a ROS message's `data`."""
     data = array.array('B')
-    data.frombytes(memoryview(np.ascontiguousarray(pixels)).cast('B'))
+    data.frombytes(np.ascontiguousarray(pixels).data.cast('B'))
     return data
 
 

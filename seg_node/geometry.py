@@ -192,15 +192,18 @@ class Intrinsics:
         bx, by = (self.binning[0] or 1), (self.binning[1] or 1)
         if (bx, by) == (1, 1) and self.roi[:2] == (0, 0) and not any(self.roi[2:]):
             return replace(self, binning=(0, 0), roi=(0, 0, 0, 0))
-        matrix = _pixel_map(1 / bx, 1 / by, 0, 0) @ _shift(-self.roi[0], -self.roi[1])
+        matrix = _pixel_map(1 / bx, 1 / by) @ _shift(-self.roi[0], -self.roi[1])
         return self._mapped(matrix, self.image_size())
 
-    def in_network(self, geometry: Geometry) -> Intrinsics:
-        """Intrinsics of the network-sized picture, exactly: a 3-D point projects to the pixel
-        that `Geometry.points_to_network` gives for its camera pixel.
+    def resized(self, size: Size) -> Intrinsics:
+        """Intrinsics of the same picture at `size`, exactly: a 3-D point projects to the pixel
+        that resizing moves its camera pixel to.
         """
-        matrix = _pixel_map(*geometry.scale, geometry.left, geometry.top)
-        return self.folded()._mapped(matrix, geometry.network)
+        folded = self.folded()
+        if size == folded.size:
+            return folded
+        scale = size.width / folded.size.width, size.height / folded.size.height
+        return folded._mapped(_pixel_map(*scale), size)
 
     def _mapped(self, matrix: npt.NDArray[np.float64], size: Size) -> Intrinsics:
         k = matrix @ np.asarray(self.k, np.float64).reshape(3, 3)
@@ -208,11 +211,9 @@ class Intrinsics:
         return Intrinsics(size, tuple(map(float, k.ravel())), tuple(map(float, p.ravel())))
 
 
-def _pixel_map(sx: float, sy: float, left: float, top: float) -> npt.NDArray[np.float64]:
-    """Homogeneous (3, 3) map u -> (u + 0.5) s - 0.5 + offset."""
-    return np.array(
-        [[sx, 0, 0.5 * sx - 0.5 + left], [0, sy, 0.5 * sy - 0.5 + top], [0, 0, 1]], np.float64
-    )
+def _pixel_map(sx: float, sy: float) -> npt.NDArray[np.float64]:
+    """Homogeneous (3, 3) map u -> (u + 0.5) s - 0.5."""
+    return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]], np.float64)
 
 
 def _shift(x: float, y: float) -> npt.NDArray[np.float64]:

@@ -1,0 +1,81 @@
+"""The model on ONNX Runtime: CPU, CUDA, and TensorRT by its execution provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from seg_node.errors import ConfigError, ModelError
+from seg_node.geometry import Size
+from seg_node.model.runner import Array, Output, Port, PrecisionName, RunOptions, check_contract
+from seg_node.model.spec import ModelSpec
+
+_DTYPES = {'tensor(uint8)': 'uint8', 'tensor(float)': 'float32', 'tensor(float16)': 'float16'}
+
+
+class OnnxRuntimeRunner:
+    """A model in an ONNX Runtime session; thread spinning is off."""
+
+    def __init__(self, path: Path, options: RunOptions) -> None:
+        self.backend = 'tensorrt' if options.backend == 'tensorrt' else 'onnxruntime'
+        if options.precision == 'bf16':
+            raise ConfigError('precision: ONNX Runtime has no bf16 on the CPU, use openvino')
+        providers = _providers(options)
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = options.thread_count
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = 3
+        # Spinning threads burn whole cores between frames (onnxruntime#11841).
+        settings.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        try:
+            self._session = ort.InferenceSession(str(path), settings, providers=providers)
+        except Exception as error:  # its exceptions share no base but Exception
+            lines = str(error).splitlines() or [type(error).__name__]
+            raise ModelError(f'{path}: not a readable ONNX file: {lines[0][:200]}') from None
+        self.spec = ModelSpec.from_metadata(
+            str(path), self._session.get_modelmeta().custom_metadata_map
+        )
+        inputs = [_port(p) for p in self._session.get_inputs()]
+        outputs = [_port(p) for p in self._session.get_outputs()]
+        self.network: Size = check_contract(str(path), inputs, outputs, self.spec)
+        self.precision: PrecisionName = options.precision
+        self.threads = options.thread_count
+        self._names = [port.name for port in outputs if port.name in ('mask', 'scores')]
+        self._image: Array = np.zeros((1, self.network.height, self.network.width, 3), np.uint8)
+        self._feed = {'image': self._image}
+
+    @property
+    def input(self) -> Array:
+        """Writable uint8 (H, W, 3)."""
+        image: Array = self._image[0]
+        return image
+
+    def run(self) -> Output:
+        """Run the network on `input`."""
+        found = dict(zip(self._names, self._session.run(self._names, self._feed)))
+        return Output(found['mask'][0], found['scores'][0] if 'scores' in found else None)
+
+
+def _providers(options: RunOptions) -> list[str]:
+    if options.backend == 'tensorrt':
+        wanted = 'TensorrtExecutionProvider'
+    else:
+        wanted = 'CUDAExecutionProvider' if options.device == 'cuda' else 'CPUExecutionProvider'
+    available = ort.get_available_providers()
+    if wanted not in available:
+        raise ConfigError(
+            f'backend {options.backend} on {options.device}: needs ONNX Runtime with '
+            f'{wanted}, this one has {", ".join(available)}'
+        )
+    order = (wanted, 'CUDAExecutionProvider', 'CPUExecutionProvider')
+    if wanted == 'CPUExecutionProvider':
+        return [wanted]
+    return [p for i, p in enumerate(order) if p in available and p not in order[:i]]
+
+
+def _port(port: Any) -> Port:
+    shape = tuple(d if isinstance(d, int) else -1 for d in port.shape)
+    return Port(port.name, _DTYPES.get(port.type, port.type), shape)
