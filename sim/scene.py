@@ -1,6 +1,7 @@
-"""What the server tells the renderer, and what a town is: plain frozen data, no behaviour but poses.
+"""What the server tells the renderer, and what a town is: plain frozen data.
 
-Axes are CARLA's: left-handed, x forward, y right, z up; metres, degrees. OpenDRIVE's y is minus ours.
+Axes are CARLA's: left-handed, x forward, y right, z up; metres, degrees (OpenDRIVE's y is
+minus ours).
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ class CameraPost:
     noise: standard deviation of the sensor noise, in grey levels of 255.
     motion_blur: fraction of `frame_s` for which the shutter is open, 0..1.
     exposure: in EV (stops); +1 doubles the light.
-    lens_k, lens_kcube: radial distortion, as r' = r (1 + lens_k r^2 + lens_kcube r^4), r in half widths.
-        CARLA's blueprint default of lens_k = -1 means "no distortion" there: pass 0 for it.
+    lens_k, lens_kcube: radial distortion, r' = r (1 + lens_k r^2 + lens_kcube r^4), r in half
+        widths. CARLA's blueprint default of lens_k = -1 means "no distortion" there: pass 0 for it.
     vignette: light lost in the corners, 0..1.
     seed: of the noise; the frame's time goes into it as well.
     """
@@ -117,10 +118,11 @@ class Camera:
 
 @dataclass(frozen=True)
 class Body:
-    """A moving thing the cameras see. Its pose is CARLA's actor origin: on the ground, below the centre.
+    """A moving thing the cameras see. Its pose is CARLA's actor origin: on the ground.
 
     extent: half sizes (x, y, z) in metres; the body fills z = 0 .. 2 * extent[2] above the origin.
-    colour: (r, g, b) 0..255. tag: 14 car, 15 truck, 16 bus, 18 motorcycle, 19 bicycle, 12 pedestrian.
+    colour: (r, g, b) 0..255.
+    tag: 14 car, 15 truck, 16 bus, 18 motorcycle, 19 bicycle, 12 pedestrian.
     lights: carla.VehicleLightState bit mask. velocity: m/s, world axes.
     """
 

@@ -1,0 +1,5 @@
+"""Towns: OpenDRIVE text written by our own code, and what can be derived from any OpenDRIVE text."""
+
+from seg_node_sim.maps.towns import load_town, town_from_opendrive, town_names
+
+__all__ = ['load_town', 'town_from_opendrive', 'town_names']
