@@ -1,0 +1,167 @@
+"""The server process: sockets in one thread, the world in the main thread."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import logging
+import os
+import queue
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from seg_node.errors import ConfigError, SegNodeError
+from seg_node_sim.server.actor_calls import ActorCalls
+from seg_node_sim.server.batch import BatchRunner
+from seg_node_sim.server.dispatch import Dispatcher
+from seg_node_sim.server.episode_calls import (
+    EpisodeCalls,
+    Pacer,
+    TickCalls,
+    TrafficManagerRegister,
+)
+from seg_node_sim.server.net import Connection, Reactor
+from seg_node_sim.server.options import ServerOptions
+from seg_node_sim.server.rpc import Request, RpcChannel
+from seg_node_sim.server.streams import StreamHub
+from seg_node_sim.server.versions import sensor_ids
+from seg_node_sim.server.world import World
+
+_LOG = logging.getLogger(__name__)
+_IDLE_S = 1.0  # how often an idle server looks whether its parent still lives
+
+
+class Server:
+    """Owns the sockets, the world and the loop between them."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self._options = options
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._reactor = Reactor()
+        hub = StreamHub()
+        # Both ports before the town: a port in use is said at once.
+        port = _listen(self._reactor, options.host, options.port, self._accept)
+        hub.port = _listen_stream(self._reactor, options.host, port + 1, hub.accept)
+        self._world = World(options.town, hub, sensor_ids(options.announce), options.seed)
+        self._pacer = Pacer(options.fps)
+        self._managers = TrafficManagerRegister()
+        episode = EpisodeCalls(self._world, hub, self._pacer, options.announce)
+        actors = ActorCalls(self._world)
+        batch = TickCalls(episode, BatchRunner(actors).apply)
+        self._dispatcher = Dispatcher([episode, actors, batch, self._managers])
+        self._stopping = False
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        self._world.tick(1.0 / self._options.fps)
+        self._reactor.start()
+        print(
+            f'CARLA {self._options.announce} protocol on {self._options.host}:'
+            f'{self._options.port}, town {self._world.town.name}',
+            flush=True,
+        )
+        parent = os.getppid()
+        try:
+            while not self._stopping:
+                self._turn()
+                if self._options.exit_with_parent and os.getppid() != parent:
+                    _LOG.info('the starting process is gone: end')
+                    break
+        finally:
+            self._reactor.stop()
+            self._world.close()
+
+    def stop(self) -> None:
+        """End the loop; safe in a signal handler."""
+        self._stopping = True
+        self._queue.put(None)
+
+    def _turn(self) -> None:
+        settings = self._world.settings
+        wait = _IDLE_S if settings.synchronous_mode else self._pacer.due_in(settings)
+        try:
+            item = self._queue.get(timeout=wait) if wait > 0.0 else self._queue.get_nowait()
+        except queue.Empty:
+            item = None
+        # Serve what has come before the next tick, but never starve the clock.
+        until = time.monotonic() + 0.02
+        while item is not None:
+            self._handle(item)
+            if time.monotonic() > until:
+                break
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+        settings = self._world.settings
+        if not settings.synchronous_mode and self._pacer.due_in(settings) <= 0.0:
+            self._world.tick(self._pacer.step(settings))
+
+    def _handle(self, item: Request | Connection) -> None:
+        if isinstance(item, Connection):
+            self._managers.forget(item)
+            return
+        self._managers.caller = item.connection
+        self._dispatcher.handle(item)
+
+    def _accept(self, connection: Connection) -> None:
+        RpcChannel(connection, self._queue)
+        connection.on_close = lambda: self._queue.put(connection)
+
+
+def serve(options: ServerOptions) -> int:
+    """See `run_server`."""
+    logging.basicConfig(level=logging.INFO, format='%(levelname)s %(name)s: %(message)s')
+    _tune_process()
+    try:
+        server = Server(options)
+    except SegNodeError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    with _stopped_by_signals(server):
+        server.run()
+    return 0
+
+
+def _listen(reactor: Reactor, host: str, port: int, accept: Any) -> int:
+    try:
+        return reactor.listen(host, port, accept)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(f'port {port} on {host} is in use: choose another port') from error
+        raise ConfigError(f'cannot listen on {host}:{port}: {error}') from error
+
+
+def _listen_stream(reactor: Reactor, host: str, port: int, accept: Any) -> int:
+    # The token carries the port, so any free one will do where the usual one is taken.
+    try:
+        return reactor.listen(host, port, accept)
+    except OSError:
+        return _listen(reactor, host, 0, accept)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(server: Server) -> Iterator[None]:
+    signals = (signal.SIGINT, signal.SIGTERM)
+    previous = {s: signal.signal(s, lambda *_: server.stop()) for s in signals}
+    try:
+        yield
+    finally:
+        # A second Ctrl-C while sockets are being closed must not turn into a traceback.
+        for number in previous:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _tune_process() -> None:
+    """Settings of the whole process: it exists for this server alone."""
+    # The socket thread must not wait 5 ms for the interpreter's lock.
+    sys.setswitchinterval(5e-4)
+    # Keep freed image buffers instead of giving them back to the kernel each frame.
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        for parameter, value in ((-3, 32 << 20), (-1, 512 << 20), (-2, 64 << 20)):
+            libc.mallopt(parameter, value)

@@ -1,0 +1,57 @@
+"""Command line of the server, for `seg_node sim serve` and `python -m seg_node_sim.server`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from seg_node.errors import SegNodeError
+from seg_node_sim.server import ServerOptions, run_server
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the server's options to a parser."""
+    default = ServerOptions()
+    parser.add_argument('--host', default=default.host, help='address to listen on (%(default)s)')
+    parser.add_argument(
+        '--port', type=int, default=default.port, help='control port (%(default)s)'
+    )
+    parser.add_argument('--town', default=default.town, help='town to begin with (%(default)s)')
+    parser.add_argument(
+        '--fps',
+        type=float,
+        default=default.fps,
+        help='ticks per second in asynchronous mode (%(default)s)',
+    )
+    parser.add_argument(
+        '--announce',
+        default=default.announce,
+        metavar='VERSION',
+        help='CARLA version to present; sensor ids follow it (%(default)s)',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=default.seed, help='seed of sensor noise (%(default)s)'
+    )
+    parser.add_argument(
+        '--exit-with-parent',
+        action='store_true',
+        help='end when the process that started the server is gone',
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the server with parsed arguments; returns the exit status."""
+    try:
+        options = ServerOptions(
+            host=args.host,
+            port=args.port,
+            town=args.town,
+            fps=args.fps,
+            announce=args.announce,
+            seed=args.seed,
+            exit_with_parent=args.exit_with_parent,
+        )
+    except SegNodeError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    return run_server(options)
