@@ -18,21 +18,27 @@ from seg_node.model.spec import Head, ModelSpec
 Array = npt.NDArray[np.uint8]
 
 
-def decide(planes: Sequence[Array], spec: ModelSpec, out: Array | None = None) -> Array:
-    """Class ids, uint8 (H, W), of K score planes, uint8 (H, W), of the classes 1..K."""
-    mask = out if out is not None else np.empty(planes[0].shape, np.uint8)
-    if spec.head == 'sigmoid':
-        return _by_threshold(planes, spec.thresholds, mask)
-    return _by_argmax(planes, mask)
+class Decider:
+    """The decision rule of one model, with its scratch memory. Not thread-safe."""
 
+    def __init__(self, spec: ModelSpec) -> None:
+        self.head: Head = spec.head
+        self.thresholds = spec.thresholds
+        self._scratch: Array = np.empty((0, 0), np.uint8)
 
-def _by_threshold(planes: Sequence[Array], thresholds: Sequence[int], mask: Array) -> Array:
-    # Later classes are painted over earlier ones, so the id is the largest one that is present.
-    cv2.threshold(planes[0], thresholds[0] - 1, 1, cv2.THRESH_BINARY, dst=mask)
-    for class_id, (plane, threshold) in enumerate(zip(planes[1:], thresholds[1:]), 2):
-        _, present = cv2.threshold(plane, threshold - 1, class_id, cv2.THRESH_BINARY)
-        cv2.max(mask, np.asarray(present, np.uint8), dst=mask)
-    return mask
+    def __call__(self, planes: Sequence[Array], out: Array | None = None) -> Array:
+        """Class ids, uint8 (H, W), of K score planes, uint8 (H, W), of the classes 1..K."""
+        mask = out if out is not None else np.empty(planes[0].shape, np.uint8)
+        if self.head == 'softmax':
+            return _by_argmax(planes, mask)
+        if self._scratch.shape != mask.shape:
+            self._scratch = np.empty(mask.shape, np.uint8)
+        # Later classes are painted over earlier ones: the id is the largest that is present.
+        cv2.threshold(planes[0], self.thresholds[0] - 1, 1, cv2.THRESH_BINARY, dst=mask)
+        for class_id, (plane, threshold) in enumerate(zip(planes[1:], self.thresholds[1:]), 2):
+            cv2.threshold(plane, threshold - 1, class_id, cv2.THRESH_BINARY, dst=self._scratch)
+            cv2.max(mask, self._scratch, dst=mask)
+        return mask
 
 
 def _by_argmax(planes: Sequence[Array], mask: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.decide import confidence, decide
+from seg_node.decide import Decider, confidence
 from seg_node.errors import FrameError
 from seg_node.frames import Frame, reorder
 from seg_node.geometry import Geometry, Size
@@ -46,6 +46,7 @@ class Segmenter:
     def __init__(self, runner: Runner, output_size: OutputSize = 'source') -> None:
         self.runner = runner
         self.output_size = output_size
+        self.decider = Decider(runner.spec)
         self._geometry: Geometry | None = None
         self._mask: Array = np.empty((0, 0), np.uint8)
         self._planes: tuple[Array, ...] = ()
@@ -90,7 +91,7 @@ class Segmenter:
             planes = tuple(
                 geometry.to_source(plane, out) for plane, out in zip(scores, self._planes)
             )
-            mask = decide(planes, self.runner.spec, self._mask)
+            mask = self.decider(planes, self._mask)
             result = Segmentation(mask, planes, geometry, self.runner)
         watch.lap('postprocess')
         return result

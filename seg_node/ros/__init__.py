@@ -1,0 +1,1 @@
+"""The ROS 2 nodes: the only place of the runtime that imports rclpy."""
