@@ -1,0 +1,53 @@
+"""The front door: `python -m seg_node VERB`; a file a verb, imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from seg_node.errors import SegNodeError
+
+VERBS = {
+    'segment': ('seg_node.cli.segment', 'masks of pictures, a folder, a video or a bag'),
+    'play': ('seg_node.cli.play', 'publish a folder, a video or a bag as a ROS camera'),
+    'bench': ('seg_node.cli.bench', 'latency of every stage, for models, backends and sizes'),
+    'doctor': ('seg_node.cli.doctor', 'what is wrong with this machine or ROS graph'),
+    'demo': ('seg_node.cli.demo', 'camera, DDS, node and masks, on this machine alone'),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; errors are one line on stderr and exit status 1, bad usage 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] not in VERBS:
+        return _usage(arguments)
+    verb = arguments[0]
+    module = importlib.import_module(VERBS[verb][0])
+    parser = argparse.ArgumentParser(
+        prog=f'python -m seg_node {verb}',
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    options = parser.parse_args(arguments[1:])
+    try:
+        return int(module.run(options))
+    except SegNodeError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        return 130
+
+
+def _usage(arguments: Sequence[str]) -> int:
+    lines = ['usage: python -m seg_node VERB [options]', '']
+    lines += [f'  {verb:9} {what}' for verb, (_, what) in VERBS.items()]
+    lines += ['', 'python -m seg_node VERB --help tells more.']
+    asked = bool(arguments) and arguments[0] in ('-h', '--help')
+    if arguments and not asked:
+        lines.insert(0, f'error: verb {arguments[0]!r}: expected one of {", ".join(VERBS)}')
+    print('\n'.join(lines), file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else 2
