@@ -1,0 +1,308 @@
+"""Compiled look-ups into the ground: where a ray meets it, what lies there, what it looks like."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+
+from seg_node_sim.render.atmosphere import PUDDLES, RAIN, WET
+from seg_node_sim.render.materials import (
+    ASPHALT,
+    BAY,
+    GRAVEL,
+    KERB_HEIGHT,
+    PAINT_SCALE,
+    RISE_SCALE,
+    SHOULDER,
+    SIDEWALK,
+    TERRAIN,
+    TEXEL,
+    TILE,
+)
+from seg_node_sim.render.sky import sample
+
+PER_TEXEL = 1.0 / TEXEL
+LOOK_ASPHALT, LOOK_WEAR, LOOK_GRASS, LOOK_RAISED = 0, 3, 4, 7
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def rise(x, y, index, tiles, x0, y0):  # noqa: ANN001, ANN201
+    """Metres inside (positive) or outside of raised ground, clipped to +-1.27."""
+    gx = (x - x0) * PER_TEXEL - 0.5
+    gy = (y - y0) * PER_TEXEL - 0.5
+    fx, fy = math.floor(gx), math.floor(gy)
+    ix, iy = int(fx), int(fy)
+    tr, tc = iy >> 7, ix >> 7
+    if tr < 0 or tc < 0 or tr >= index.shape[0] or tc >= index.shape[1]:
+        return 1.27
+    tile = index[tr, tc]
+    if tile < 0:
+        return 1.27
+    lx, ly = ix & 127, iy & 127
+    ax, ay = gx - fx, gy - fy
+    top = tiles[tile, ly, lx, 1] * (1.0 - ax) + tiles[tile, ly, lx + 1, 1] * ax
+    low = tiles[tile, ly + 1, lx, 1] * (1.0 - ax) + tiles[tile, ly + 1, lx + 1, 1] * ax
+    return (top * (1.0 - ay) + low * ay - 128.0) / RISE_SCALE
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def meet(cx, cy, cz, dx, dy, dz, raised, index, tiles, x0, y0):  # noqa: ANN001, ANN201
+    """Where a ray meets the ground: (t, kind), kind 0 road level, 1 raised, 2 a kerb's face.
+
+    The ray is c + t d with dz < 0 and c above the ground.
+    """
+    t0 = -cz / dz
+    if not raised or cz <= KERB_HEIGHT:
+        return t0, 0
+    if t0 > 90.0:  # kerbs are below a pixel there
+        inside = rise(cx + t0 * dx, cy + t0 * dy, index, tiles, x0, y0) > 0.0
+        return t0, 1 if inside else 0
+    t = (KERB_HEIGHT - cz) / dz
+    r = rise(cx + t * dx, cy + t * dy, index, tiles, x0, y0)
+    if r > 0.0:
+        return t, 1
+    flat = math.sqrt(dx * dx + dy * dy) + 1e-9
+    for _ in range(24):
+        t += max(-r, 0.004) / flat
+        if t >= t0:
+            return t0, 0
+        r = rise(cx + t * dx, cy + t * dy, index, tiles, x0, y0)
+        if r > 0.0:
+            return t, 2
+    return t0, 0
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def ground_class(x, y, index, tiles, x0, y0):  # noqa: ANN001, ANN201
+    """(signed distance to paint in metres, material byte) at a place; decides the tags."""
+    gx = (x - x0) * PER_TEXEL - 0.5
+    gy = (y - y0) * PER_TEXEL - 0.5
+    fx, fy = math.floor(gx), math.floor(gy)
+    ix, iy = int(fx), int(fy)
+    tr, tc = iy >> 7, ix >> 7
+    if tr < 0 or tc < 0 or tr >= index.shape[0] or tc >= index.shape[1]:
+        return -1.0, TERRAIN
+    tile = index[tr, tc]
+    if tile < 0:
+        return -1.0, TERRAIN
+    lx, ly = ix & 127, iy & 127
+    ax, ay = gx - fx, gy - fy
+    code = int(tiles[tile, ly + int(ay + 0.5), lx + int(ax + 0.5), 2])
+    a, b = float(tiles[tile, ly, lx, 0]), float(tiles[tile, ly, lx + 1, 0])
+    c, d = float(tiles[tile, ly + 1, lx, 0]), float(tiles[tile, ly + 1, lx + 1, 0])
+    if a + b + c + d == 0.0:
+        return -1.0, code
+    s = (a * (1.0 - ax) + b * ax) * (1.0 - ay) + (c * (1.0 - ax) + d * ax) * ay
+    return (s - 128.0) / PAINT_SCALE, code
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def near_paint(x, y, ex, ey, minor, major, index, tiles, x0, y0):  # noqa: ANN001, ANN201
+    """(coverage of paint, paint code, tone) of a footprint smaller than a line is wide.
+
+    (ex, ey): direction of the footprint's long axis; minor, major: its sizes in metres.
+    """
+    gx = (x - x0) * PER_TEXEL - 0.5
+    gy = (y - y0) * PER_TEXEL - 0.5
+    fx, fy = math.floor(gx), math.floor(gy)
+    ix, iy = int(fx), int(fy)
+    tr, tc = iy >> 7, ix >> 7
+    if tr < 0 or tc < 0 or tr >= index.shape[0] or tc >= index.shape[1]:
+        return 0.0, 0, 128.0
+    tile = index[tr, tc]
+    if tile < 0:
+        return 0.0, 0, 128.0
+    lx, ly = ix & 127, iy & 127
+    ax, ay = gx - fx, gy - fy
+    t00, t01 = tiles[tile, ly, lx], tiles[tile, ly, lx + 1]
+    t10, t11 = tiles[tile, ly + 1, lx], tiles[tile, ly + 1, lx + 1]
+    w00, w01 = (1.0 - ax) * (1.0 - ay), ax * (1.0 - ay)
+    w10, w11 = (1.0 - ax) * ay, ax * ay
+    tone = t00[3] * w00 + t01[3] * w01 + t10[3] * w10 + t11[3] * w11
+    a, b, c, d = float(t00[0]), float(t01[0]), float(t10[0]), float(t11[0])
+    top = max(max(a, b), max(c, d))
+    if top <= 60.0:  # more than 8 cm from any paint, and the footprint is smaller
+        return 0.0, 0, tone
+    s = (a * w00 + b * w01 + c * w10 + d * w11 - 128.0) / PAINT_SCALE
+    sx = (b - a) * (1.0 - ay) + (d - c) * ay
+    sy = (c - a) * (1.0 - ax) + (d - b) * ax
+    scale = 1.0 / (math.sqrt(sx * sx + sy * sy) + 1e-6)
+    sx, sy = sx * scale, sy * scale
+    along = sx * ex + sy * ey
+    across = sx * ey - sy * ex
+    width = math.sqrt(along * along * major * major + across * across * minor * minor) + 1e-4
+    cover = min(1.0, max(0.0, 0.5 + s / width))
+    code = 0
+    if a == top:
+        code = int(t00[2])
+    elif b == top:
+        code = int(t01[2])
+    elif c == top:
+        code = int(t10[2])
+    else:
+        code = int(t11[2])
+    return cover, code, tone
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def far_paint(x, y, level, index, tiles, x0, y0):  # noqa: ANN001, ANN201
+    """(coverage of white, of other paint, tone), bilinear in mip level >= 1."""
+    scale = PER_TEXEL / (1 << level)
+    n = TILE >> level
+    gx = (x - x0) * scale - 0.5
+    gy = (y - y0) * scale - 0.5
+    fx, fy = math.floor(gx), math.floor(gy)
+    ix, iy = int(fx), int(fy)
+    shift = 7 - level
+    tr, tc = iy >> shift, ix >> shift
+    if tr < 0 or tc < 0 or tr >= index.shape[0] or tc >= index.shape[1]:
+        return 0.0, 0.0, 128.0
+    tile = index[tr, tc]
+    if tile < 0:
+        return 0.0, 0.0, 128.0
+    lx, ly = ix & (n - 1), iy & (n - 1)
+    ax, ay = gx - fx, gy - fy
+    t00, t01 = tiles[tile, ly, lx], tiles[tile, ly, lx + 1]
+    t10, t11 = tiles[tile, ly + 1, lx], tiles[tile, ly + 1, lx + 1]
+    w00, w01 = (1.0 - ax) * (1.0 - ay), ax * (1.0 - ay)
+    w10, w11 = (1.0 - ax) * ay, ax * ay
+    white = (t00[0] * w00 + t01[0] * w01 + t10[0] * w10 + t11[0] * w11) / 255.0
+    other = (t00[1] * w00 + t01[1] * w01 + t10[1] * w10 + t11[1] * w11) / 255.0
+    tone = t00[3] * w00 + t01[3] * w01 + t10[3] * w10 + t11[3] * w11
+    return white, other, tone
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def paint_cover(x, y, ex, ey, minor, major, level0, level1, level2, level3, level4, index, x0, y0):  # noqa: ANN001, ANN201
+    """(white, other, code, tone) of a pixel's footprint on the road, filtered along its long axis."""
+    if major < 0.10:
+        cover, code, tone = near_paint(x, y, ex, ey, minor, major, index, level0, x0, y0)
+        if (code >> 4) & 3:
+            return 0.0, cover, code, tone
+        return cover, 0.0, code, tone
+    taps = int(min(14.0, math.ceil(major / max(minor, 0.07))))
+    step = major / taps
+    white = 0.0
+    other = 0.0
+    tone = 0.0
+    code = 0
+    size = max(minor, step)
+    for k in range(taps):
+        at = (k + 0.5) * step - 0.5 * major
+        px, py = x + at * ex, y + at * ey
+        if size < 0.10:
+            cover, found, shade = near_paint(px, py, ex, ey, minor, step, index, level0, x0, y0)
+            if cover > 0.0:
+                code = found
+            if (found >> 4) & 3:
+                other += cover
+            else:
+                white += cover
+            tone += shade
+            continue
+        if size < 0.16:
+            w, o, shade = far_paint(px, py, 1, index, level1, x0, y0)
+        elif size < 0.32:
+            w, o, shade = far_paint(px, py, 2, index, level2, x0, y0)
+        elif size < 0.64:
+            w, o, shade = far_paint(px, py, 3, index, level3, x0, y0)
+        else:
+            w, o, shade = far_paint(px, py, 4, index, level4, x0, y0)
+        white += w
+        other += o
+        tone += shade
+        if o > 0.0:
+            code = 1 << 4
+    return white / taps, other / taps, code, tone / taps
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def surface(x, y, z, kind, code, white, other, tone, size, look, env, rough, fine, worn):  # noqa: ANN001, ANN201
+    """(albedo r, g, b, gloss) of the ground at a place.
+
+    kind: of `meet`. size: footprint across, metres (finer texture than it is left out). gloss: how
+    much of a mirror it is, 0..1 (wet asphalt, puddles).
+    """
+    material = code & 15
+    grain = min(1.0, 0.028 / (size + 1e-3))
+    large = sample(rough, x * 0.9, y * 0.9)
+    small = sample(rough, x * 17.0, y * 17.0) * min(1.0, 0.12 / (size + 1e-3))
+    iu, iv = int(math.floor(x * 90.0)), int(math.floor(y * 90.0))
+    speck = fine[iv & (fine.shape[0] - 1), iu & (fine.shape[0] - 1)] * grain
+    wet = env[WET]
+    gloss = 0.0
+    if kind == 2 or (kind == 0 and material == SIDEWALK):  # kerb stone
+        v = 0.30 * (1.0 + 0.05 * large + 0.06 * small + 0.05 * speck) * (1.0 - 0.35 * wet)
+        return v, v * 0.98, v * 0.94, 0.1 * wet
+    if kind == 1 and material != TERRAIN and material != SIDEWALK:
+        material = SIDEWALK if material <= GRAVEL else TERRAIN
+    if material == SIDEWALK:
+        sx, sy = x * 1.0, y * 1.0
+        jx = abs(sx - math.floor(sx + 0.5))
+        jy = abs(sy - math.floor(sy + 0.5))
+        joint = 1.0
+        if size < 0.06 and min(jx, jy) < 0.012 + 0.5 * size:
+            joint = 1.0 - 0.35 * min(1.0, 0.012 / (size + 0.004))
+        tile = fine[int(math.floor(sy + 0.5)) & 255, int(math.floor(sx + 0.5)) & 255]
+        v = 0.27 * (1.0 + 0.10 * large + 0.06 * small + 0.05 * speck + 0.03 * tile) * joint
+        v *= 1.0 - 0.42 * wet
+        return v, v * 0.97, v * 0.91, 0.22 * wet
+    if material == TERRAIN or material >= 7:
+        g = 1.0 + 0.22 * large + 0.22 * small + 0.22 * speck
+        g = max(g, 0.2) * (1.0 - 0.25 * wet)
+        dry = min(1.0, max(0.0, 0.35 + 0.30 * sample(rough, x * 0.21 + 50.0, y * 0.21)))
+        r = look[LOOK_GRASS] * (1.0 + 0.9 * dry) * g
+        gg = look[LOOK_GRASS + 1] * (1.0 + 0.25 * dry) * g
+        b = look[LOOK_GRASS + 2] * (1.0 + 0.35 * dry) * g
+        return r, gg, b, 0.0
+    level = 1.0 + 0.10 * large + 0.08 * small + 0.17 * speck
+    if material == SHOULDER:
+        level *= 1.12 + 0.10 * large
+    elif material == BAY:
+        level *= 0.92
+    elif material == GRAVEL:
+        level *= 1.7 + 0.3 * speck
+    level *= 1.0 + (tone - 128.0) * 0.0105
+    level = max(level, 0.12)
+    r = look[LOOK_ASPHALT] * level
+    g = look[LOOK_ASPHALT + 1] * level
+    b = look[LOOK_ASPHALT + 2] * level
+    paint = white + other
+    pool = 0.0
+    if wet > 0.0 and (material == ASPHALT or material == BAY or material == SHOULDER):
+        low = sample(rough, x * 1.7 + 31.0, y * 1.7 + 77.0) + 0.35 * large
+        low -= (tone - 128.0) * 0.035
+        edge = 2.3 - 2.6 * env[PUDDLES]
+        pool = min(1.0, max(0.0, (low - edge) * 2.2)) if env[PUDDLES] > 0.02 else 0.0
+        soak = wet * (1.0 - 0.25 * min(1.0, max(0.0, large + 0.3)))
+        dark = 1.0 - 0.50 * soak - 0.18 * pool
+        r, g, b = r * dark, g * dark, b * dark
+        gloss = 0.30 * soak * (0.55 + 0.45 * env[RAIN]) + 0.60 * pool
+        gloss = min(gloss, 0.92)
+    if paint > 0.0:
+        keep = 1.0
+        wear_level = look[LOOK_WEAR] * (0.35 + 0.2 * ((code >> 6) & 3))
+        flaw = sample(worn, x * 38.0, y * 38.0)
+        chip = min(1.0, max(0.0, (wear_level - flaw) * 9.0 + 0.5)) if size < 0.05 else wear_level
+        keep = (1.0 - 0.78 * chip) * (1.0 - 0.25 * look[LOOK_WEAR])
+        dirt = (1.0 + 0.06 * large + 0.05 * small + 0.05 * speck) * (1.0 - 0.25 * wet - 0.1 * pool)
+        dirt *= 1.0 + (tone - 128.0) * 0.004
+        cover = min(1.0, paint) * keep
+        share = other / paint
+        pr, pg, pb = 0.74 * dirt, 0.74 * dirt, 0.71 * dirt
+        yr, yg, yb = 0.70 * dirt, 0.46 * dirt, 0.045 * dirt
+        kind_of = (code >> 4) & 3
+        if kind_of == 2:
+            yr, yg, yb = 0.45 * dirt, 0.06 * dirt, 0.05 * dirt
+        elif kind_of == 3:
+            yr, yg, yb = 0.05 * dirt, 0.13 * dirt, 0.42 * dirt
+        pr, pg, pb = (
+            pr * (1.0 - share) + yr * share,
+            pg * (1.0 - share) + yg * share,
+            pb * (1.0 - share) + yb * share,
+        )
+        r = r * (1.0 - cover) + pr * cover
+        g = g * (1.0 - cover) + pg * cover
+        b = b * (1.0 - cover) + pb * cover
+    return r, g, b, gloss

@@ -1,0 +1,262 @@
+"""The shading pass: from the visibility buffer to tags, depth, instances and light (compiled).
+
+Each pixel is decided at its centre: the nearer of the rasterised triangle and the ground. Light is
+worked out only when RGB is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+
+from seg_node_sim.render.atmosphere import (
+    AMBIENT,
+    BOUNCE,
+    EXPOSURE,
+    FOG,
+    SUN,
+    SUN_DIR,
+)
+from seg_node_sim.render.ground_shade import (
+    LOOK_RAISED,
+    ground_class,
+    meet,
+    paint_cover,
+    surface,
+)
+from seg_node_sim.render.materials import (
+    GROUND_TAGS,
+    KERB_HEIGHT,
+    ROAD,
+    ROAD_LINE,
+    SIDEWALK,
+    SKY,
+    TERRAIN_TAG,
+    WALK,
+)
+from seg_node_sim.render.object_shade import object_colour
+from seg_node_sim.render.sky import sky_colour
+
+FAR = 1000.0
+SKY_SHARE = 0.45
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def window(field, x, y, ox, oy, scale, outside):  # noqa: ANN001, ANN201
+    """Bilinear value of a map around the camera; `outside` beyond it. field: uint8 or float32."""
+    gx, gy = (x - ox) * scale - 0.5, (y - oy) * scale - 0.5
+    if gx < 0.0 or gy < 0.0 or gx >= field.shape[1] - 1 or gy >= field.shape[0] - 1:
+        return outside
+    ix, iy = int(gx), int(gy)
+    ax, ay = gx - ix, gy - iy
+    top = field[iy, ix] * (1.0 - ax) + field[iy, ix + 1] * ax
+    low = field[iy + 1, ix] * (1.0 - ax) + field[iy + 1, ix + 1] * ax
+    return top * (1.0 - ay) + low * ay
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def sunlit(x, y, z, env, near, far, where):  # noqa: ANN001, ANN201
+    """Share of the sun's light that reaches a point, 0..1, from the shadows on the ground.
+
+    where: float64 (8,): origin x, y and texels per metre of the near, then of the far map; strength.
+    """
+    lift = z / max(env[SUN_DIR + 2], 0.05)
+    px = x - env[SUN_DIR] * lift
+    py = y - env[SUN_DIR + 1] * lift
+    dark = window(near, px, py, where[0], where[1], where[2], -1.0)
+    if dark < 0.0:
+        dark = window(far, px, py, where[3], where[4], where[5], 0.0)
+    return 1.0 - dark * where[6] / 255.0
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def shade_rows(
+    first,
+    last,
+    view,
+    zbuffer,
+    owner,
+    triangles,
+    tri_codes,
+    levels,
+    index,
+    origin,
+    look,
+    env,
+    textures,
+    shadows,
+    lights,
+    out_linear,
+    out_semantic,
+    out_depth,
+    out_instance,
+    want_rgb,
+):  # noqa: ANN001, ANN201
+    """Fills rows first..last of the outputs.
+
+    view: float64 (16,): camera position, rotation rows (forward, right, up as columns), focal, cx, cy.
+    zbuffer: float32 (H, W) depth of triangles, FAR where none; owner: int32 (H, W), -1 where none.
+    """
+    level0, level1, level2, level3, level4 = levels
+    rough, fine, worn, clouds = textures
+    near, far, where = shadows
+    lamp_map, beams, lamp_at = lights
+    cx, cy, cz = view[0], view[1], view[2]
+    r00, r01, r02 = view[3], view[4], view[5]
+    r10, r11, r12 = view[6], view[7], view[8]
+    r20, r21, r22 = view[9], view[10], view[11]
+    focal, px, py = view[12], view[13], view[14]
+    x0, y0 = origin[0], origin[1]
+    raised = look[LOOK_RAISED] > 0.0
+    width = zbuffer.shape[1]
+    for row in range(first, last):
+        v = (row + 0.5 - py) / focal
+        for column in range(width):
+            u = (column + 0.5 - px) / focal
+            dx = r00 + r01 * u - r02 * v
+            dy = r10 + r11 * u - r12 * v
+            dz = r20 + r21 * u - r22 * v
+            depth = zbuffer[row, column]
+            who = owner[row, column]
+            kind = -1
+            if dz < -1e-5 and cz > 0.0:
+                bottom = -cz / dz
+                top = (KERB_HEIGHT - cz) / dz if raised and cz > KERB_HEIGHT else bottom
+                if top < depth and bottom < FAR:
+                    t, kind = meet(cx, cy, cz, dx, dy, dz, raised, index, level0, x0, y0)
+                    if t < depth:
+                        depth = t
+                        who = -1
+                    else:
+                        kind = -1
+            x, y, z = cx + depth * dx, cy + depth * dy, cz + depth * dz
+            code = 0
+            tag = SKY
+            number = 0
+            if kind >= 0:
+                s, code = ground_class(x, y, index, level0, x0, y0)
+                tag = GROUND_TAGS[code & 15]
+                if kind == 2 or (kind == 0 and raised and code & 15 == SIDEWALK):
+                    tag = WALK
+                elif kind == 0:
+                    if s > 0.0:
+                        tag = ROAD_LINE
+                    elif raised and tag == TERRAIN_TAG and depth < 90.0:
+                        tag = ROAD
+                elif kind == 1 and tag == ROAD:
+                    tag = WALK
+            elif who >= 0:
+                tag = tri_codes[who, 1]
+                number = tri_codes[who, 2]
+            else:
+                depth = FAR
+            out_semantic[row, column] = tag
+            out_depth[row, column] = depth
+            out_instance[row, column] = number
+            if not want_rgb:
+                continue
+            norm = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
+            ux, uy, uz = dx * norm, dy * norm, dz * norm
+            if kind < 0 and who < 0:
+                r, g, b = sky_colour(ux, uy, uz, env, clouds, True)
+                if uz < 0.03:
+                    hr, hg, hb = sky_colour(ux, uy, 0.0, env, clouds, False)
+                    mix = min(1.0, (0.03 - uz) * 20.0)
+                    r, g, b = r + (hr - r) * mix, g + (hg - g) * mix, b + (hb - b) * mix
+                fogged = min(1.0, max(0.0, (env[FOG] - 0.001) * 140.0)) * math.exp(
+                    -max(uz, 0.0) * 5.0 / (1.0 + 60.0 * env[FOG])
+                )
+                hr, hg, hb = sky_colour(ux, uy, 0.0, env, clouds, False)
+                out_linear[row, column, 0] = (b + (hb - b) * fogged) * env[EXPOSURE]
+                out_linear[row, column, 1] = (g + (hg - g) * fogged) * env[EXPOSURE]
+                out_linear[row, column, 2] = (r + (hr - r) * fogged) * env[EXPOSURE]
+                continue
+            sun = sunlit(x, y, z, env, near, far, where)
+            lr = window(lamp_map, x, y, lamp_at[0], lamp_at[1], lamp_at[2], 0.0) * lamp_at[3]
+            beam = window(beams, x, y, lamp_at[4], lamp_at[5], lamp_at[6], 0.0) * lamp_at[7]
+            beam *= max(0.0, 1.0 - 0.45 * z)
+            lamp = lr * max(0.15, 1.0 - 0.11 * z)
+            if kind >= 0:
+                flat = math.sqrt(dx * dx + dy * dy) + 1e-9
+                minor = depth / focal
+                major = max(minor, minor * flat / -dz)
+                white = 0.0
+                other = 0.0
+                tone = 128.0
+                if kind == 0:
+                    white, other, found, tone = paint_cover(
+                        x,
+                        y,
+                        dx / flat,
+                        dy / flat,
+                        minor,
+                        major,
+                        level0,
+                        level1,
+                        level2,
+                        level3,
+                        level4,
+                        index,
+                        x0,
+                        y0,
+                    )
+                    code = (code & 15) | (found & 240)
+                    if raised and code & 15 == 0 and depth < 90.0:
+                        code |= 1
+                size = math.sqrt(minor * major)
+                r, g, b, gloss = surface(
+                    x, y, z, kind, code, white, other, tone, size, look, env, rough, fine, worn
+                )
+                facing = max(env[SUN_DIR + 2], 0.0) * sun
+                if kind == 2:
+                    facing *= 0.7
+                sky = 1.0
+                er = env[SUN] * facing + env[AMBIENT] * sky + 1.00 * lamp + 1.00 * beam
+                eg = env[SUN + 1] * facing + env[AMBIENT + 1] * sky + 0.72 * lamp + 0.95 * beam
+                eb = env[SUN + 2] * facing + env[AMBIENT + 2] * sky + 0.40 * lamp + 0.85 * beam
+                r, g, b = r * er, g * eg, b * eb
+                # every surface mirrors a little at grazing angles, wet ones a lot
+                grazing = 1.0 + uz
+                fresnel = 0.03 + 0.97 * grazing**5
+                mirror = fresnel * gloss + 0.10 * grazing**8 * (1.0 if kind == 0 else 0.2)
+                if mirror > 0.002:
+                    sr, sg, sb = sky_colour(ux, uy, -uz, env, clouds, False)
+                    r += (sr - r) * mirror
+                    g += (sg - g) * mirror
+                    b += (sb - b) * mirror
+                    half = ux * env[SUN_DIR] + uy * env[SUN_DIR + 1] - uz * env[SUN_DIR + 2]
+                    if half > 0.9:
+                        glint = (half - 0.9) * 10.0
+                        glint = glint**8 * sun * (gloss * 2.0 + 0.05)
+                        r += env[SUN] * glint
+                        g += env[SUN + 1] * glint
+                        b += env[SUN + 2] * glint
+            else:
+                r, g, b = object_colour(
+                    who, x, y, z, ux, uy, uz, sun, lamp, beam, depth / focal,
+                    triangles, tri_codes, env, clouds, rough, fine, lamp_at[8],
+                )  # fmt: skip
+                gloss = 0.0
+            distance = depth / norm
+            haze = 1.0 - math.exp(-distance * env[FOG])
+            hr, hg, hb = sky_colour(ux, uy, 0.0, env, clouds, False)
+            r, g, b = r + (hr - r) * haze, g + (hg - g) * haze, b + (hb - b) * haze
+            out_linear[row, column, 0] = b * env[EXPOSURE]
+            out_linear[row, column, 1] = g * env[EXPOSURE]
+            out_linear[row, column, 2] = r * env[EXPOSURE]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def develop(first, last, linear, curve, top, out):  # noqa: ANN001, ANN201
+    """Display values uint8 (H, W, 3) BGR of linear radiance through a tone curve."""
+    scale = (len(curve) - 1) / math.sqrt(top)
+    limit = len(curve) - 1
+    for row in range(first, last):
+        for column in range(linear.shape[1]):
+            for k in range(3):
+                value = max(linear[row, column, k], 0.0)
+                out[row, column, k] = curve[min(limit, int(math.sqrt(value) * scale + 0.5))]
+
+
+_ = BOUNCE
