@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -160,6 +160,21 @@ class BagSource:
                 frame = decode_compressed(message) if compressed else decode(message)
                 first = stamp if first is None else first
                 yield SourceFrame(f'{stamp}', (stamp - first) / 1e9, frame)
+
+    def camera_info(self) -> Any | None:
+        """The first CameraInfo beside the camera topic; None where the bag has none."""
+        with _reader(self.path) as reader:
+            camera = _camera(reader, self.path, self.topic)
+            wanted = f'{_camera_namespace(camera.topic)}/camera_info'
+            found = [c for c in reader.connections if c.topic == wanted]
+            for connection, _, raw in reader.messages(connections=found) if found else ():
+                return reader.deserialize(raw, connection.msgtype)
+        return None
+
+
+def _camera_namespace(topic: str) -> str:
+    """`/camera` of `/camera/image_raw` and of `/camera/image_raw/compressed`."""
+    return topic.removesuffix('/compressed').rpartition('/')[0]
 
 
 def _reader(path: Path):  # type: ignore[no-untyped-def]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,7 +68,14 @@ def load_model(path: str | Path | None = None, options: RunOptions | None = None
     loaded = time.perf_counter()
     runner.run()
     warm = time.perf_counter()
+    _give_back_memory()
     return LoadedModel(runner, source, loaded - started, warm - loaded, measured)
+
+
+def _give_back_memory() -> None:
+    """Return to the system what compiling has freed (glibc keeps it otherwise): some 7 MB."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _contract_file(source: Path, options: RunOptions) -> Path:

@@ -28,8 +28,9 @@ from seg_node.ros.worker import Steps, Worker
 from seg_node.timing import Recorder
 
 INPUT_QOS = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
+    history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
 )
+"""A few deep, so that what the mailbox supersedes is counted rather than lost in the reader."""
 _REPORT_EVERY_S = 2.0
 
 
@@ -294,3 +295,7 @@ def main(args: list[str] | None = None) -> int:
     from seg_node.ros.process import run_node
 
     return run_node(SegNode, args)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

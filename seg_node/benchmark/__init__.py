@@ -1,0 +1,1 @@
+"""Measurements as commands: in process, and over DDS."""

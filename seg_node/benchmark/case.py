@@ -1,0 +1,77 @@
+"""One benchmark case in a process of its own, so that start-up and memory are its own too.
+
+Run by `seg_node.cli.bench` as `python -m seg_node.benchmark.case '<json>'`; prints one JSON line.
+Only what the runtime itself needs is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from seg_node.errors import SegNodeError
+from seg_node.frames import Frame
+from seg_node.model.loader import load_model
+from seg_node.model.runner import RunOptions
+from seg_node.pipeline import Segmenter
+from seg_node.timing import Stopwatch
+
+
+def measure(case: dict[str, Any]) -> dict[str, Any]:
+    """Cold start (s, from the process's creation to the first mask), memory (MB), stage times.
+
+    `case`: model, backend, precision, threads, device, cache_dir, width, height, frames. The
+    picture is smooth noise: the network's time does not depend on what it sees.
+    """
+    options = RunOptions(
+        backend=case['backend'],
+        precision=case['precision'],
+        device=case['device'],
+        threads=case['threads'],
+        cache_dir=Path(case['cache_dir']) if case['cache_dir'] else None,
+    )
+    loaded = load_model(case['model'], options)
+    segmenter = Segmenter(loaded.runner)
+    noise = np.random.default_rng(0).integers(0, 255, (case['height'], case['width'], 3), np.uint8)
+    frame = Frame(noise, 'bgr')
+    segmenter(frame)
+    process = psutil.Process()
+    cold_start_s = time.time() - process.create_time()
+    for _ in range(10):
+        segmenter(frame)
+    laps = []
+    for _ in range(case['frames']):
+        watch = Stopwatch()
+        segmenter(frame, watch)
+        laps.append(dict(watch.stages))
+    runner = loaded.runner
+    return {
+        'model': runner.spec.name,
+        'backend': runner.backend,
+        'precision': runner.precision,
+        'threads': runner.threads,
+        'network_size': str(runner.network),
+        'cold_start_s': cold_start_s,
+        'rss_mb': process.memory_info().rss / 1e6,
+        'laps': laps,
+    }
+
+
+def main() -> int:
+    """Measure the case in argv; an error is a JSON line too."""
+    try:
+        answer = measure(json.loads(sys.argv[1]))
+    except SegNodeError as error:
+        answer = {'error': str(error)}
+    print(json.dumps(answer))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

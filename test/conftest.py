@@ -1,0 +1,101 @@
+"""What the tests share: small contract models, messages, and the optional shared data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from seg_node.classes import LANE
+from seg_node.model.spec import ModelSpec
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope='session')
+def shared_data() -> Path:
+    """The folder of labelled photos and media; skips where it is not there."""
+    path = REPOSITORY.parent / 'shared' / 'data'
+    if not path.is_dir():
+        pytest.skip('no shared data beside the repository')
+    return path
+
+
+def build_contract_model(path: Path, width: int = 64, height: int = 32, **spec: object) -> Path:
+    """A contract model whose answer is known: road score = green, marking score = red.
+
+    `spec` changes fields of its description.
+    """
+    description = {'name': 'green_red', 'classes': LANE, 'head': 'sigmoid', **spec}
+    made = ModelSpec(**description)
+    channels = np.array([1, 2] if made.colour_order == 'bgr' else [1, 0])
+    thresholds = np.asarray(made.thresholds, np.float32).reshape(1, 2, 1, 1)
+    node = helper.make_node
+    nodes = [
+        node('Transpose', ['image'], ['nchw'], perm=[0, 3, 1, 2]),
+        node('Gather', ['nchw', 'channels'], ['scores'], axis=1),
+        node('Cast', ['scores'], ['value'], to=TensorProto.FLOAT),
+        node('GreaterOrEqual', ['value', 'thresholds'], ['reached']),
+        node('Cast', ['reached'], ['flag'], to=TensorProto.FLOAT),
+        node('Mul', ['flag', 'ids'], ['painted']),
+        node('ReduceMax', ['painted'], ['top'], axes=[1], keepdims=0),
+        node('Cast', ['top'], ['mask'], to=TensorProto.UINT8),
+    ]
+    constants = [
+        numpy_helper.from_array(channels, 'channels'),
+        numpy_helper.from_array(thresholds, 'thresholds'),
+        numpy_helper.from_array(np.array([1, 2], np.float32).reshape(1, 2, 1, 1), 'ids'),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        'green_red',
+        [helper.make_tensor_value_info('image', TensorProto.UINT8, [1, height, width, 3])],
+        [
+            helper.make_tensor_value_info('mask', TensorProto.UINT8, [1, height, width]),
+            helper.make_tensor_value_info('scores', TensorProto.UINT8, [1, 2, height, width]),
+        ],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=8)
+    helper.set_model_props(model, made.to_metadata())
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def contract_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model of `build_contract_model`, 64x32."""
+    return build_contract_model(tmp_path_factory.mktemp('model') / 'green_red.onnx')
+
+
+@pytest.fixture
+def make_contract_model():
+    """The builder itself, for tests that need other sizes or descriptions."""
+    return build_contract_model
+
+
+def make_image(pixels: np.ndarray, encoding: str, step: int | None = None, big: bool = False):
+    """An object of the shape of `sensor_msgs/Image` around an array (H, W[, C])."""
+    row = int(np.prod(pixels.shape[1:])) * pixels.itemsize
+    step = step or row
+    padded = np.zeros((pixels.shape[0], step), np.uint8)
+    padded[:, :row] = np.ascontiguousarray(pixels).view(np.uint8).reshape(pixels.shape[0], row)
+    return SimpleNamespace(
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        is_bigendian=int(big),
+        step=step,
+        data=padded.tobytes(),
+    )
+
+
+@pytest.fixture
+def image_message():
+    """The builder of Image-shaped messages."""
+    return make_image
