@@ -1,0 +1,121 @@
+"""The model card: `models/README.md`, written from what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seg_node.files import write_atomic
+from seg_node_training.config import Recipe
+from seg_node_training.graph import source_revision
+from seg_node_training.metrics import SetScore
+from seg_node_training.specs import PROTOCOL
+
+
+@dataclass(frozen=True)
+class Export:
+    """What a card tells of: `results` by precision, then by data set."""
+
+    path: Path
+    checkpoint: Path
+    recipe: Recipe
+    state: Mapping[str, Any]
+    results: Mapping[str, Mapping[str, SetScore]]
+    quantization: Mapping[str, Any]
+
+
+def _number(value: float | None) -> str:
+    return '–' if value is None else f'{value:.3f}'
+
+
+def figure_table(results: Mapping[str, Mapping[str, SetScore]]) -> list[str]:
+    """Markdown rows: IoU of each set and class in fp32 and int8, precision and recall of int8."""
+    rows = [
+        '| set | pictures | class | IoU fp32 | IoU int8 | precision int8 | recall int8 |',
+        '|---|---|---|---|---|---|---|',
+    ]
+    for name, score in results['int8'].items():
+        floats = results['fp32'][name].summary()
+        for label, values in score.summary().items():
+            rows.append(
+                f'| {name} | {len(score.pictures)} | {label} | {_number(floats[label]["iou"])} '
+                f'| **{_number(values["iou"])}** | {_number(values["precision"])} '
+                f'| {_number(values["recall"])} |'
+            )
+    return rows
+
+
+def card_text(export: Export) -> str:
+    """The whole card, Markdown."""
+    recipe, size = export.recipe, export.path.stat().st_size
+    data = [p for p in recipe.data.train if p.weight > 0]
+    lines = [
+        '# Models',
+        '',
+        f'Written by `training/quantize.py` at revision `{source_revision()}`.',
+        '',
+        f'## `{export.path.name}`',
+        '',
+        f'- Network: `{recipe.model.name}` {dict(recipe.model.options)}, input '
+        f'{recipe.input.width}x{recipe.input.height} {recipe.input.colour_order}, '
+        f'{recipe.input.resize}; file {size / 2**20:.2f} MiB.',
+        f'- Classes: {", ".join(recipe.class_set.names)}; head {recipe.head}. '
+        'The road score covers markings too.',
+        f'- Trained {export.state["step"]} steps of batch {recipe.loop.batch_size} '
+        f'(recipe `{recipe.name}`), averaged weights.',
+        f'- Quantization: {export.quantization["method"]}; {export.quantization["observer"]} '
+        f'observer on {export.quantization["calibration_pictures"]} training pictures '
+        f'({", ".join(f"{k} {v}" for k, v in export.quantization["calibration"].items())}); '
+        f'{export.quantization["convolutions"]} convolutions, all int8 but the head '
+        f'({", ".join(export.quantization["kept_float"])}).',
+        '',
+        '### Figures',
+        '',
+        f'Protocol: {PROTOCOL}. Measured through OpenVINO on the CPU. No picture of these sets '
+        'was trained on.',
+        '',
+        *figure_table(export.results),
+        '',
+        '### Training data',
+        '',
+        '| set | licence | origin | what its labels were trusted for |',
+        '|---|---|---|---|',
+        *[f'| {p.name} | {p.licence} | {p.origin} | {p.knows} |' for p in data],
+        '',
+        'Labels: `road+paint`: road outlines by hand, markings from a teacher network '
+        '(TwinLiteNet, MIT) cut down to what is brighter than the road beside it; `teacher`: both from the '
+        'teacher, where it is sure; `teacher_lines`: markings alone; `line`: markings by hand. '
+        f'On {recipe.augmentation.markings:.0%} of the pictures whose road is known, random '
+        'markings with exact labels are painted onto the road.',
+        '',
+        '### Limits',
+        '',
+        'Trained on a few hundred photos, mostly by day and in dry weather, with labels made by a '
+        'teacher for markings. Kerbs and bright seams are taken for markings at times; snow, rain '
+        'and night are hardly covered. Not for use in a safety function.',
+        '',
+        '### Make it again',
+        '',
+        '```',
+        f'python training/train.py F --config {recipe.name}',
+        f'python training/quantize.py {_relative(export.checkpoint)} '
+        f'-o models/{export.path.name} --observer {export.quantization["observer"]} --card',
+        '```',
+        '',
+    ]
+    return '\n'.join(lines)
+
+
+def _relative(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path(__file__).resolve().parents[1]))
+    except ValueError:
+        return path.name
+
+
+def write_card(path: Path, export: Export) -> None:
+    """Write the card to `path`."""
+    with write_atomic(path) as temporary:
+        temporary.write_text(card_text(export), encoding='utf-8')

@@ -1,0 +1,180 @@
+"""Recipes: everything that a training run depends on, in one checked YAML file."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from seg_node.classes import LANE, LANE_TYPES, ClassSet
+from seg_node.errors import ConfigError, problems_line
+from seg_node_training.data.augment import Augmentation
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RECIPES = Path(__file__).resolve().parent / 'recipes'
+
+CLASS_SETS: dict[str, ClassSet] = {'lane': LANE, 'lane_types': LANE_TYPES}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+
+class ModelPart(_Part):
+    """Which network, with which options (`seg_node_training.models`)."""
+
+    name: str = 'light_unet'
+    options: dict[str, Any] = {}
+
+
+class InputPart(_Part):
+    """What the network sees: size in pixels, colour order, how a picture is fitted."""
+
+    height: int = 288
+    width: int = 512
+    colour_order: Literal['bgr', 'rgb'] = 'bgr'
+    resize: Literal['stretch'] = 'stretch'
+    interpolation: Literal['linear', 'area'] = 'linear'
+
+
+class SetPart(_Part):
+    """One data set: where, what its labels know, how often it is drawn."""
+
+    name: str
+    path: str
+    knows: str
+    split: str | None = None
+    weight: float = Field(1.0, ge=0)
+    limit: int | None = Field(None, ge=1)
+    licence: str = ''
+    origin: str = ''
+
+
+class DataPart(_Part):
+    """`root` is relative to the repository; paths of the sets are relative to `root`."""
+
+    root: str = '../shared/data'
+    cache: str = 'out/cache'
+    cache_height: int = 360
+    cache_width: int = 640
+    train: tuple[SetPart, ...] = ()
+    evaluate: tuple[SetPart, ...] = ()
+    calibrate: tuple[SetPart, ...] = ()
+
+
+class LossPart(_Part):
+    """Weights of the terms of the loss."""
+
+    bce: float = 1.0
+    dice: float = 1.0
+    class_weights: tuple[float, ...] | None = None
+
+
+class OptimizerPart(_Part):
+    """AdamW or Adam, with a cosine to `final_rate` after a linear warm-up."""
+
+    name: Literal['adamw', 'adam'] = 'adamw'
+    rate: float = Field(3e-3, gt=0)
+    final_rate: float = Field(1e-5, ge=0)
+    warmup_steps: int = Field(100, ge=0)
+    weight_decay: float = 0.01
+    clip_norm: float = 5.0
+
+
+class LoopPart(_Part):
+    """Length and rhythm of the run, in optimizer steps."""
+
+    steps: int = Field(8000, ge=1)
+    batch_size: int = Field(8, ge=1)
+    steps_per_epoch: int = Field(250, ge=1)
+    evaluate_every: int = Field(500, ge=1)
+    precision: Literal['32-true', 'bf16-mixed'] = 'bf16-mixed'
+    ema: float = 0.998
+    workers: int = Field(1, ge=0)
+    threads: int = Field(2, ge=1)
+    seed: int = 0
+    max_bad_batches: int = 20
+
+
+class Recipe(_Part):
+    """A whole run. Saved beside its checkpoints and inside them."""
+
+    name: str
+    prefix_name: str = 'unet'
+    classes: Literal['lane', 'lane_types'] = 'lane'
+    head: Literal['sigmoid', 'softmax'] = 'sigmoid'
+    thresholds: tuple[int, ...] | None = None
+    model: ModelPart = ModelPart()
+    input: InputPart = InputPart()
+    data: DataPart = DataPart()
+    augmentation: Augmentation = Augmentation()
+    loss: LossPart = LossPart()
+    optimizer: OptimizerPart = OptimizerPart()
+    loop: LoopPart = LoopPart()
+
+    @property
+    def class_set(self) -> ClassSet:
+        """Names and colours of the classes."""
+        return CLASS_SETS[self.classes]
+
+    @property
+    def outputs(self) -> int:
+        """Logit planes of the network."""
+        return len(self.class_set) - (1 if self.head == 'sigmoid' else 0)
+
+
+def resolve(path: str, root: Path = REPOSITORY) -> Path:
+    """`path`, relative ones against `root`."""
+    given = Path(path).expanduser()
+    return given if given.is_absolute() else (root / given).resolve()
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """A recipe by a shipped name or from a YAML file; `ConfigError` lists all faults."""
+    path = Path(name_or_path)
+    if path.suffix not in ('.yaml', '.yml'):
+        path = RECIPES / f'{name_or_path}.yaml'
+    if not path.is_file():
+        known = ', '.join(sorted(p.stem for p in RECIPES.glob('*.yaml')))
+        raise ConfigError(f'recipe {name_or_path}: expected a .yaml file or one of {known}')
+    try:
+        raw = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except yaml.YAMLError as error:
+        raise ConfigError(f'recipe {path}: not YAML: {str(error).splitlines()[0]}') from None
+    return parse_recipe(raw, str(path))
+
+
+def parse_recipe(raw: Any, subject: str) -> Recipe:
+    """Check a mapping; `subject` names it in the error."""
+    if not isinstance(raw, dict):
+        raise ConfigError(f'recipe {subject}: expected a mapping, got {type(raw).__name__}')
+    try:
+        return Recipe.model_validate(raw)
+    except ValidationError as error:
+        lines = [_fault(dict(e)) for e in error.errors()]
+        raise ConfigError(problems_line(f'recipe {subject}', lines)) from None
+
+
+def _fault(error: dict[str, Any]) -> str:
+    where = '.'.join(str(part) for part in error['loc'])
+    if error['type'] != 'extra_forbidden':
+        return f'{where}: {error["msg"].lower()}, got {error["input"]!r}'
+    keys = _keys_at(error['loc'][:-1])
+    near = difflib.get_close_matches(str(error['loc'][-1]), keys, 1, 0.5)
+    hint = f', did you mean {near[0]}?' if near else f', expected one of {", ".join(keys)}'
+    return f'{where}: unknown key{hint}'
+
+
+def _keys_at(location: tuple[Any, ...]) -> list[str]:
+    """Valid keys of the part of a recipe that `location` leads to."""
+    model: type[BaseModel] = Recipe
+    for step in location:
+        if isinstance(step, int):
+            continue
+        annotation = model.model_fields[step].annotation
+        parts = [annotation, *getattr(annotation, '__args__', ())]
+        model = next(p for p in parts if isinstance(p, type) and issubclass(p, BaseModel))
+    return list(model.model_fields)

@@ -1,0 +1,161 @@
+"""Plain folders of pictures and labels, with full, partial or soft knowledge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from seg_node.errors import ConfigError, InputError, problems_line
+from seg_node.files import list_images
+from seg_node_training.data.paint import lane_target
+from seg_node_training.losses import UNKNOWN
+
+U8 = npt.NDArray[np.uint8]
+
+KNOWLEDGE = ('ids', 'road', 'line', 'road+paint', 'teacher', 'teacher_lines')
+"""What a folder's labels are trusted for, by name:
+
+`ids`: both classes from `labels/` (1 road, 2 marking; the road plane is 1 or 2); `road`: only the
+road plane of `labels/`; `line`: only class 2 of `labels/`; `road+paint`: road from `labels/`,
+markings from `teacher_paint/`; `teacher`: soft road from `teacher_road/` where it is sure,
+markings from `teacher_paint/`; `teacher_lines`: markings from `teacher_paint/` alone.
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one picture and the pictures that describe it lie."""
+
+    image: Path
+    labels: Path | None
+    paint: Path | None
+    road: Path | None
+
+
+@dataclass(frozen=True)
+class FolderSet:
+    """An image/label folder: `images/*` with `labels/*.png`, `teacher_*/*.png` of equal stems.
+
+    `knows` is one of `KNOWLEDGE`. Loads give the picture, uint8 (H, W, 3) BGR, and the target,
+    uint8 (2, H, W): planes road (with markings) and lane marking, 0..254 probability, 255 unknown.
+    """
+
+    name: str
+    folder: Path
+    knows: str
+    split: str | None = None
+    limit: int | None = None
+
+    def sources(self) -> list[Source]:
+        """Every picture of the split, checked; raises `InputError` that lists all problems."""
+        if self.knows not in KNOWLEDGE:
+            raise ConfigError(
+                f'data set {self.name}: knows: expected one of {", ".join(KNOWLEDGE)}, '
+                f'got {self.knows!r}'
+            )
+        images = self.folder / 'images'
+        if not images.is_dir():
+            raise InputError(f'data set {self.name}: {images}: no such folder')
+        found = list_images(images)
+        problems: list[str] = []
+        if self.split is not None:
+            found = self._only_split(found, problems)
+        sources = [self._source(path) for path in found]
+        for source in sources:
+            for part in (source.labels, source.paint, source.road):
+                if part is not None and not part.is_file():
+                    problems.append(f'{source.image.name}: {part.parent.name}/{part.name} missing')
+        if problems:
+            raise InputError(problems_line(f'data set {self.name}', problems))
+        if not sources:
+            raise InputError(f'data set {self.name}: split {self.split} of {images} is empty')
+        if self.limit is not None and self.limit < len(sources):
+            pick = np.linspace(0, len(sources) - 1, self.limit).round().astype(int)
+            sources = [sources[i] for i in pick]
+        return sources
+
+    def _only_split(self, found: list[Path], problems: list[str]) -> list[Path]:
+        listing = self.folder / str(self.split)
+        if not listing.is_file():
+            raise InputError(f'data set {self.name}: {listing}: no such split file')
+        by_stem = {path.stem: path for path in found}
+        wanted = [Path(line.strip()).stem for line in listing.read_text().split('\n')]
+        chosen = []
+        for stem in filter(None, wanted):
+            if stem in by_stem:
+                chosen.append(by_stem[stem])
+            else:
+                problems.append(f'{stem}: listed in {self.split}, not in images/')
+        return chosen
+
+    def _source(self, image: Path) -> Source:
+        def beside(kind: str) -> Path:
+            return self.folder / kind / f'{image.stem}.png'
+
+        return Source(
+            image,
+            beside('labels') if self.knows in ('ids', 'road', 'line', 'road+paint') else None,
+            beside('teacher_paint')
+            if self.knows in ('road+paint', 'teacher', 'teacher_lines')
+            else None,
+            beside('teacher_road') if self.knows == 'teacher' else None,
+        )
+
+    def load(self, source: Source) -> tuple[U8, U8]:
+        """Picture uint8 (H, W, 3) BGR and target uint8 (2, H, W) of `source`."""
+        image = cv2.imread(str(source.image), cv2.IMREAD_COLOR)
+        if image is None:
+            raise InputError(f'{source.image}: not a picture that OpenCV can read')
+        target = np.full((2, *image.shape[:2]), UNKNOWN, np.uint8)
+        if source.labels is not None:
+            ids = _read_plane(source.labels, image, exact=True)
+            if self.knows != 'line':
+                target[0] = np.select([ids == 255, ids > 0], [UNKNOWN, 254], 0)
+            if self.knows in ('ids', 'line'):
+                target[1] = np.select([ids == 255, ids == 2], [UNKNOWN, 254], 0)
+        if source.road is not None:
+            target[0] = sure_road(_read_plane(source.road, image, exact=False))
+        if source.paint is not None:
+            paint = _read_plane(source.paint, image, exact=True)
+            road = target[0] if self.knows != 'teacher_lines' else None
+            target[1] = lane_target(image, paint, road)
+            if source.road is not None:
+                # The teacher calls the strip under a line "not drivable"; paint lies on road.
+                target[0][paint == 128] = UNKNOWN
+                target[0][paint == 255] = 254
+        return image, target
+
+
+def sure_road(probability: U8) -> U8:
+    """Soft road target (0..254, 255 unknown) from a teacher's probability x 255.
+
+    Above 0.8 it is kept as it is. Below 0.06 it is background only above the highest road pixel
+    or at the far side of it; elsewhere the teacher means "drivable for me", which leaves out the
+    oncoming lanes, so it is unknown.
+    """
+    soft = np.full(probability.shape, UNKNOWN, np.uint8)
+    sure = probability > 204
+    soft[sure] = np.minimum(probability[sure], 254)
+    rows = np.flatnonzero((probability > 127).any(1))
+    horizon = int(rows[0]) if len(rows) else 0
+    nothing = probability < 16
+    soft[:horizon][nothing[:horizon]] = 0
+    return soft
+
+
+def _read_plane(path: Path, image: U8, exact: bool) -> U8:
+    plane = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if plane is None or plane.ndim != 2 or plane.dtype != np.uint8:
+        raise InputError(f'{path}: expected an 8-bit single-channel picture')
+    if plane.shape != image.shape[:2]:
+        if exact:
+            raise InputError(
+                f'{path}: expected the size of its picture, {image.shape[1]}x{image.shape[0]}, '
+                f'got {plane.shape[1]}x{plane.shape[0]}'
+            )
+        plane = cv2.resize(plane, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return plane

@@ -1,0 +1,125 @@
+"""Run a network over labelled sets exactly as the node does, and score it at source size.
+
+Protocol: the picture is brought to the network's size, scores are rounded to uint8, enlarged
+linearly to the source size and decided there, all by the code that the node runs; counts are
+accumulated over all pixels of a set whose truth is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from seg_node.decide import Decider
+from seg_node.geometry import Geometry, Size
+from seg_node.model.spec import ModelSpec
+from seg_node.progress import track
+from seg_node_training.config import Recipe, SetPart, resolve
+from seg_node_training.data.folders import FolderSet
+from seg_node_training.metrics import SetScore
+
+U8 = npt.NDArray[np.uint8]
+Scorer = Callable[[U8], U8]
+"""From a picture uint8 (H, W, 3) at network size to scores uint8 (K, h, w)."""
+
+ROAD, LANE_MARKING = 'road', 'lane_marking'
+
+
+def open_set(part: SetPart, recipe: Recipe) -> FolderSet:
+    """The data set that a recipe describes."""
+    folder = resolve(part.path, resolve(recipe.data.root))
+    return FolderSet(part.name, folder, part.knows, part.split, part.limit)
+
+
+def torch_scorer(model: nn.Module, head: str, bf16: bool = False) -> Scorer:
+    """Scores by a torch network in evaluation mode."""
+    model.eval()
+
+    @torch.inference_mode()
+    def score(image: U8) -> U8:
+        x = torch.from_numpy(image).permute(2, 0, 1)[None].float().div_(255)
+        x = x.to(memory_format=torch.channels_last)
+        with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
+            logits = model(x)
+        logits = logits.float()
+        p = torch.sigmoid(logits) if head == 'sigmoid' else torch.softmax(logits, 1)[:, 1:]
+        return p[0].mul_(255).round_().to(torch.uint8).numpy()
+
+    return score
+
+
+def network_size(recipe: Recipe) -> Size:
+    """Size of the network's picture."""
+    return Size(recipe.input.width, recipe.input.height)
+
+
+def fit(image: U8, recipe: Recipe) -> U8:
+    """`image`, uint8 (H, W, 3) BGR, as the network wants it: the runtime's own code."""
+    part = recipe.input
+    geometry = Geometry.fit(Size.of(image), network_size(recipe), part.resize, part.interpolation)
+    image = geometry.to_network(image)
+    return image if part.colour_order == 'bgr' else image[..., ::-1].copy()
+
+
+def bring_back(scores: U8, recipe: Recipe, source: Size) -> list[U8]:
+    """Score planes uint8 (K, h, w) at the size of the source picture, by the runtime's code."""
+    geometry = Geometry.fit(source, network_size(recipe), recipe.input.resize)
+    return [geometry.to_source(np.ascontiguousarray(plane)) for plane in scores]
+
+
+def spec_of(recipe: Recipe, thresholds: Sequence[int] | None = None) -> ModelSpec:
+    """What the recipe alone says of its model."""
+    chosen = tuple(thresholds or recipe.thresholds or ())
+    return ModelSpec(
+        name=recipe.name,
+        classes=recipe.class_set,
+        head=recipe.head,
+        thresholds=chosen if recipe.head == 'sigmoid' else (),
+        colour_order=recipe.input.colour_order,
+        resize=recipe.input.resize,
+        interpolation=recipe.input.interpolation,
+    )
+
+
+def lane_planes(ids: U8) -> dict[str, npt.NDArray[np.bool_]]:
+    """What ids say of each plane of the lane targets: markings lie on the road."""
+    return {ROAD: (ids == 1) | (ids == 2), LANE_MARKING: ids == 2}
+
+
+def evaluate_sets(
+    scorer: Scorer,
+    recipe: Recipe,
+    parts: Sequence[SetPart],
+    thresholds: Sequence[int] | None = None,
+    seen: Callable[[str, Any, U8, U8], None] | None = None,
+) -> dict[str, SetScore]:
+    """Score `scorer` on each set; `seen(set, source, image, ids)` is called for each picture."""
+    decide = Decider(spec_of(recipe, thresholds))
+    results = {}
+    for part in parts:
+        data = open_set(part, recipe)
+        score = SetScore((ROAD, LANE_MARKING))
+        for source in track(data.sources(), f'evaluate {part.name}'):
+            image, target = data.load(source)
+            planes = bring_back(scorer(fit(image, recipe)), recipe, Size.of(image))
+            ids = decide(planes)
+            score.add(source.image.stem, lane_planes(ids), target)
+            if seen is not None:
+                seen(part.name, source, image, ids)
+        results[part.name] = score
+    return results
+
+
+def figures(results: dict[str, SetScore]) -> dict[str, float]:
+    """Flat `set/class` -> IoU, rounded to four places."""
+    flat = {}
+    for name, score in results.items():
+        for label, values in score.summary().items():
+            if values['iou'] is not None:
+                flat[f'{name}/{label}'] = round(values['iou'], 4)
+    return flat

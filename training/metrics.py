@@ -1,0 +1,81 @@
+"""IoU by accumulated counts, at the size of the source picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+U8 = npt.NDArray[np.uint8]
+
+
+@dataclass
+class BinaryCount:
+    """Counts of one class over a set, known pixels only."""
+
+    true_positive: int = 0
+    false_positive: int = 0
+    false_negative: int = 0
+
+    def add(self, found: npt.NDArray[np.bool_], truth: U8) -> None:
+        """Count `found`, bool (H, W), against `truth`, uint8 (H, W): >127 yes, 255 unknown."""
+        known = truth != 255
+        yes = (truth > 127) & known
+        hit = int(np.count_nonzero(found & yes))
+        self.true_positive += hit
+        self.false_positive += int(np.count_nonzero(found & known)) - hit
+        self.false_negative += int(np.count_nonzero(yes)) - hit
+
+    @property
+    def iou(self) -> float | None:
+        """Intersection over union, None where neither side has a pixel."""
+        return _ratio(self.true_positive, self.false_positive + self.false_negative)
+
+    @property
+    def precision(self) -> float | None:
+        """Share of what was found that is true."""
+        return _ratio(self.true_positive, self.false_positive)
+
+    @property
+    def recall(self) -> float | None:
+        """Share of what is true that was found."""
+        return _ratio(self.true_positive, self.false_negative)
+
+
+def _ratio(part: int, rest: int) -> float | None:
+    return part / (part + rest) if part + rest else None
+
+
+@dataclass
+class SetScore:
+    """Counts of each class over one data set, and the IoU of each picture."""
+
+    classes: tuple[str, ...]
+    counts: dict[str, BinaryCount] = field(default_factory=dict)
+    pictures: list[tuple[str, dict[str, float | None]]] = field(default_factory=list)
+
+    def add(self, picture: str, found: dict[str, npt.NDArray[np.bool_]], target: U8) -> None:
+        """Count one picture; planes of `target`, uint8 (K, H, W), in the order of `classes`.
+
+        A class of which the picture knows nothing is left out.
+        """
+        each: dict[str, float | None] = {}
+        for name, truth in zip(self.classes, target):
+            if not np.any(truth != 255):
+                continue
+            one = BinaryCount()
+            one.add(found[name], truth)
+            total = self.counts.setdefault(name, BinaryCount())
+            total.true_positive += one.true_positive
+            total.false_positive += one.false_positive
+            total.false_negative += one.false_negative
+            each[name] = one.iou
+        self.pictures.append((picture, each))
+
+    def summary(self) -> dict[str, dict[str, float | None]]:
+        """IoU, precision and recall by class."""
+        return {
+            name: {'iou': count.iou, 'precision': count.precision, 'recall': count.recall}
+            for name, count in self.counts.items()
+        }

@@ -1,0 +1,70 @@
+"""Train a recipe: `python training/train.py F --config light_unet`, `T -p CHECKPOINT` to go on."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+if __package__ in (None, ''):
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from seg_node.errors import ConfigError, SegNodeError
+from seg_node_training.checkpoint import latest_checkpoint, load_checkpoint
+from seg_node_training.config import load_recipe, parse_recipe, resolve
+from seg_node_training.loop import Trainer
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, the predecessor's first."""
+    made = argparse.ArgumentParser(prog='train.py', description=__doc__)
+    made.add_argument(
+        'resume', choices=('T', 'F'), help='T: go on from a checkpoint, F: from zero'
+    )
+    made.add_argument('-p', '--pth', help='checkpoint to go on from; default: the latest in --out')
+    made.add_argument('--config', default='light_unet', help='recipe: a name or a YAML file')
+    made.add_argument('--out', help='folder of checkpoints and logs; default out/train/<recipe>')
+    made.add_argument('--until', type=int, help='stop after this step (the schedule stays)')
+    return made
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what the command line says; raises `SegNodeError`."""
+    state = None
+    if arguments.resume == 'T' and arguments.pth:
+        state = load_checkpoint(Path(arguments.pth))
+        recipe = parse_recipe(state['recipe'], arguments.pth)
+    else:
+        recipe = load_recipe(arguments.config)
+    folder = Path(arguments.out) if arguments.out else resolve(f'out/train/{recipe.name}')
+    if arguments.resume == 'T' and state is None:
+        found = latest_checkpoint(folder, recipe.prefix_name)
+        if found is None:
+            raise ConfigError(f'train T: no checkpoint in {folder}; give one with -p, or use F')
+        state = load_checkpoint(found)
+        recipe = parse_recipe(state['recipe'], str(found))
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        level=logging.INFO,
+        format='%(asctime)s %(message)s',
+        handlers=[logging.StreamHandler(), logging.FileHandler(folder / 'train.log')],
+    )
+    logging.getLogger('lightning').setLevel(logging.WARNING)
+    Trainer(recipe, folder, state).run(arguments.until)
+
+
+def main() -> int:
+    """Exit status: 0 done, 1 error in one line, 130 interrupted."""
+    try:
+        run(parser().parse_args())
+    except SegNodeError as error:
+        print(f'train.py: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
