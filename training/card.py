@@ -85,8 +85,9 @@ def card_text(export: Export) -> str:
         *[f'| {p.name} | {p.licence} | {p.origin} | {p.knows} |' for p in data],
         '',
         'Labels: `road+paint`: road outlines by hand, markings from a teacher network '
-        '(TwinLiteNet, MIT) cut down to what is brighter than the road beside it; `teacher`: both from the '
-        'teacher, where it is sure; `teacher_lines`: markings alone; `line`: markings by hand. '
+        '(TwinLiteNet, MIT) cut down to what is brighter than the road beside it; '
+        '`teacher`: both from the teacher, where it is sure; `teacher_lines`: markings alone; '
+        '`line`: markings by hand. '
         f'On {recipe.augmentation.markings:.0%} of the pictures whose road is known, random '
         'markings with exact labels are painted onto the road.',
         '',

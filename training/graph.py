@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import subprocess
 import warnings
@@ -32,7 +33,7 @@ def fuse_batch_norms(model: nn.Module) -> nn.Module:
     fused = copy.deepcopy(model).eval()
     for sequence in [m for m in fused.modules() if isinstance(m, nn.Sequential)]:
         names = list(sequence._modules)
-        for first, second in zip(names, names[1:]):
+        for first, second in itertools.pairwise(names):
             conv, norm = sequence._modules[first], sequence._modules[second]
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 sequence._modules[first] = fuse_conv_bn_eval(conv, norm)

@@ -1,6 +1,6 @@
 """Quantize a checkpoint to the int8 model file: PTQ, comparison with fp32, metadata, model card.
 
-`python training/quantize.py out/train/light_unet/light_unet_epoch036.pth -o models/lane_x_int8.onnx`
+`python training/quantize.py CHECKPOINT -o models/lane_light_unet_int8.onnx --card`
 """
 
 from __future__ import annotations

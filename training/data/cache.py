@@ -33,7 +33,7 @@ class Adapter(Protocol):
 
 
 def shrink_target(target: U8, height: int, width: int) -> U8:
-    """`target` (uint8 (K, H, W)) at another size, codes kept: nearest neighbour, a plane a time."""
+    """`target` (uint8 (K, H, W)) at another size, codes kept (nearest neighbour)."""
     size = (width, height)
     return np.stack([cv2.resize(p, size, interpolation=cv2.INTER_NEAREST_EXACT) for p in target])
 
