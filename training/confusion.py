@@ -1,0 +1,75 @@
+"""Confusion matrix of class ids, and its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from seg_node.files import write_atomic
+
+U8 = npt.NDArray[np.uint8]
+I64 = npt.NDArray[np.int64]
+
+
+def truth_ids(target: U8) -> U8:
+    """uint8 (H, W) ids 0 background, 1 road, 2 marking from target planes uint8 (2, H, W).
+
+    255 where a plane is unknown. A set that knows only road has ids 0 and 1.
+    """
+    road, lane = target
+    ids = np.where(road > 127, 1, 0).astype(np.uint8)
+    ids[road == 255] = 255
+    if np.any(lane != 255):
+        ids[lane == 255] = 255
+        ids[(lane > 127) & (lane != 255)] = 2
+    return ids
+
+
+class Confusion:
+    """Counts of (truth, found) pairs: int64 (C, C), rows truth."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(classes)
+        self.counts: I64 = np.zeros((len(classes), len(classes)), np.int64)
+
+    def add(self, truth: U8, found: U8) -> None:
+        """Count one picture; both uint8 (H, W) of ids, truth 255 = unknown."""
+        size = len(self.classes)
+        known = truth < size
+        pairs = truth[known].astype(np.int64) * size + found[known]
+        self.counts += np.bincount(pairs, minlength=size * size).reshape(size, size)
+
+    def iou(self) -> dict[str, float | None]:
+        """Intersection over union by class, None where the class never occurs."""
+        hit = np.diag(self.counts)
+        union = self.counts.sum(0) + self.counts.sum(1) - hit
+        return {n: float(h / u) if u else None for n, h, u in zip(self.classes, hit, union)}
+
+    def mean_iou(self) -> float | None:
+        """Mean over the classes that occur."""
+        values = [v for v in self.iou().values() if v is not None]
+        return float(np.mean(values)) if values else None
+
+    def plot(self, path: Path, title: str) -> None:
+        """Draw the matrix, each row as shares of its truth, as PNG."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        share = self.counts / np.maximum(1, self.counts.sum(1, keepdims=True))
+        figure = Figure((5.2, 4.6), dpi=110, layout='constrained')
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        axes.imshow(share, cmap='Blues', vmin=0, vmax=1)
+        ticks = range(len(self.classes))
+        axes.set(title=title, xlabel='found', ylabel='truth', xticks=ticks, yticks=ticks)
+        axes.set_xticklabels(self.classes, rotation=20)
+        axes.set_yticklabels(self.classes)
+        for (row, column), value in np.ndenumerate(share):
+            colour = 'white' if value > 0.5 else 'black'
+            text = f'{value:.3f}\n{self.counts[row, column]:,}'
+            axes.text(column, row, text, ha='center', va='center', color=colour, fontsize=8)
+        with write_atomic(path) as temporary:
+            figure.savefig(temporary)
