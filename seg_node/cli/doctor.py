@@ -1,0 +1,53 @@
+"""Say what is wrong with this machine, or with the ROS graph around a camera topic.
+
+Without --topic only the machine is looked at. Exit status 1 when something is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from seg_node.cli.ros_process import require_rclpy
+from seg_node.doctor.finding import Finding
+from seg_node.doctor.machine import check_machine
+from seg_node.files import write_json
+
+_COLOURS = {'ok': 'green', 'note': 'cyan', 'warning': 'yellow', 'error': 'red'}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument('--topic', metavar='IMAGE', help='image topic to look at')
+    parser.add_argument('--seconds', type=float, default=3.0, help='how long to listen')
+    parser.add_argument('--model', type=Path, help='model file to try; default: the shipped one')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the findings')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one line a finding; 1 when there is an error among them."""
+    console = Console(soft_wrap=True, highlight=False)
+    findings: list[Finding] = []
+
+    def show(finding: Finding) -> None:
+        findings.append(finding)
+        colour = _COLOURS[finding.level]
+        advice = f'  → {finding.advice}' if finding.advice else ''
+        console.print(f'[{colour}]{finding.level:7}[/] {finding.what}: ', end='')
+        console.print(f'{finding.message}{advice}', markup=False)
+
+    for finding in check_machine(options.model):
+        show(finding)
+    if options.topic:
+        require_rclpy()
+        from seg_node.doctor.graph import check_graph
+        from seg_node.ros.dds import use_shipped_profile
+
+        use_shipped_profile()
+        for finding in check_graph(options.topic, options.seconds):
+            show(finding)
+    if options.json:
+        write_json(options.json, [vars(finding) for finding in findings])
+    return 1 if any(finding.level == 'error' for finding in findings) else 0
