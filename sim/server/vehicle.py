@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from seg_node_sim.server.catalogue import VehicleType
 from seg_node_sim.server.wire import AckermannControl, VehicleControl
 
-MAX_STEER_DEG = 70.0  # what CARLA reports for its cars
-STEERING_CURVE = ((0.0, 1.0), (20.0, 0.9), (60.0, 0.8), (120.0, 0.7))  # km/h -> share of the angle
-_STEER_RATE = math.radians(220.0)
+# The client's Traffic Manager steers in proportion to the angle of a point ahead.  With these two
+# it follows curves of 16 to 400 m radius at their speeds without cutting or leaving them.
+MAX_STEER_DEG = 38.0
+STEERING_CURVE = ((0.0, 1.0), (25.0, 1.0), (50.0, 0.85), (60.0, 0.65), (120.0, 0.7))  # km/h, share
+_STEER_RATE = math.radians(400.0)
 _MAX_BRAKE = 8.0  # m/s^2
 _COAST = 0.25  # m/s^2: rolling resistance and engine drag
 _DRAG = 3.0e-4  # 1/m: c_d A rho / (2 m) of a passenger car
-_LATERAL_GRIP = 7.5  # m/s^2
+_LATERAL_GRIP = 14.0  # m/s^2; CARLA's wheels have a friction of 3.5, far above real tyres
 _STEP = 0.02  # s, longest step of the integration
 _STILL = 1e-3  # m/s
 
