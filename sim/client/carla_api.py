@@ -1,0 +1,19 @@
+"""The `carla` package, or one line that says how to get it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seg_node.errors import ConfigError
+
+
+def require_carla() -> Any:
+    """The module `carla`. Raises `ConfigError` where it is not installed."""
+    try:
+        import carla
+    except ImportError as error:
+        raise ConfigError(
+            f"carla: the CARLA client is not installed ({error}): pip install 'seg_node[sim]' "
+            'with Python 3.10 to 3.12'
+        ) from None
+    return carla

@@ -1,0 +1,305 @@
+"""A drive: an ego vehicle with cameras in a synchronous world, tick by tick."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from seg_node.errors import ConfigError
+from seg_node_sim.client.carla_api import require_carla
+from seg_node_sim.client.errors import ServerError, ServerLost
+from seg_node_sim.client.joiner import Joiner
+from seg_node_sim.client.rig import CameraSpec, Rig
+from seg_node_sim.client.session import LOAD_TIMEOUT_S, Address, Session, first_line
+from seg_node_sim.client.traffic import Traffic, traffic_role
+from seg_node_sim.client.weather import parse_weather
+from seg_node_sim.scene import Pose
+
+_FIRST_IMAGE_TICKS = 30
+_FIRST_IMAGE_S = 0.5
+_SPAWN_TRIES = 50
+
+
+class DriveRequest(BaseModel):
+    """All that fixes a drive. Equal requests on equal servers give equal drives.
+
+    town '' and weather 'keep' leave what the server has. fps: simulated ticks a second. fresh:
+    load the town anew first. traffic: other vehicles. settle: ticks before the cameras
+    are there. slower_percent: below the speed limit. lane_offset_m: to the right of the lane's
+    middle. traffic_port 0: any free one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra='forbid')
+
+    host: str = '127.0.0.1'
+    port: int = Field(2000, ge=1, le=65535)
+    timeout_s: float = Field(10.0, gt=0.0, le=600.0)
+    rig: Rig
+    town: str = ''
+    weather: str = 'keep'
+    seed: int = Field(0, ge=0)
+    traffic: int = Field(0, ge=0, le=500)
+    traffic_port: int = Field(0, ge=0, le=65535)
+    fps: float = Field(20.0, ge=1.0, le=1000.0)
+    fresh: bool = False
+    autopilot: bool = True
+    settle: int = Field(10, ge=0, le=10000)
+    slower_percent: float = Field(0.0, ge=-200.0, le=100.0)
+    lane_offset_m: float = Field(0.0, ge=-3.0, le=3.0)
+
+    @property
+    def address(self) -> Address:
+        return Address(self.host, self.port, self.timeout_s)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where the ego vehicle is: CARLA's axes, metres, degrees, m/s, deg/s."""
+
+    pose: Pose
+    velocity: tuple[float, float, float]
+    angular_velocity: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One frame of the world: all cameras' images belong to `frame`.
+
+    elapsed_s: simulated seconds since the episode began. images: BGRA uint8 (H, W, 4) by camera
+    id, as CARLA codes them; camera_poses: world poses at that frame.
+    """
+
+    frame: int
+    elapsed_s: float
+    ego: Motion
+    images: dict[str, np.ndarray]
+    camera_poses: dict[str, Pose]
+
+
+class Drive:
+    """See `open_drive`."""
+
+    def __init__(self, request: DriveRequest, session: Session) -> None:
+        self.request = request
+        self.session = session
+        self.joiner = Joiner()
+        self.ego: Any = None
+        self._sensors: list[Any] = []
+        self._traffic: Traffic | None = None
+
+    def prepare(self) -> None:
+        """Spawn the vehicles, drive `settle` ticks, then add the cameras."""
+        request, session = self.request, self.session
+        self._remove_leftovers()
+        session.enter_town(request.town, request.fresh)
+        weather = parse_weather(request.weather, request.seed)
+        if weather is not None:
+            session.set_weather(weather)
+        session.begin_synchronous(1.0 / request.fps)
+        self._spawn_ego()
+        if request.autopilot or request.traffic:
+            self._traffic = Traffic.start(
+                session, request.seed, request.traffic_port, request.rig.role_name
+            )
+            self._traffic.spawn(request.traffic, self.ego.get_location())
+        if request.autopilot and self._traffic is not None:
+            self._traffic.drive(self.ego, request.slower_percent, lane_changes=False)
+            if request.lane_offset_m:
+                self._traffic.offset(self.ego, request.lane_offset_m)
+        for _ in range(request.settle):  # without cameras yet: nothing is rendered
+            self._tick_quietly()
+        self._spawn_cameras()
+        self._wait_for_cameras()
+
+    def tick(self) -> Tick:
+        """One step of the world. Raises `ServerLost`."""
+        timeout_s = self.request.timeout_s
+        try:
+            frame = self.session.world.tick(timeout_s)
+            images = self.joiner.join(frame, timeout_s)
+            snapshot = self.session.world.get_snapshot()
+        except RuntimeError as error:
+            raise ServerLost(f'server {self.session.address}: {first_line(error)}') from None
+        if snapshot.frame != frame:
+            raise ServerLost(
+                f'server {self.session.address}: frame {frame} was ticked, the snapshot is of '
+                f'{snapshot.frame}: does another client tick this world as well?'
+            )
+        ego = snapshot.find(self.ego.id)
+        if ego is None:
+            raise ServerLost(f'server {self.session.address}: the ego vehicle is gone')
+        return Tick(
+            frame,
+            snapshot.timestamp.elapsed_seconds,
+            Motion(
+                pose_of(ego.get_transform()),
+                _xyz(ego.get_velocity()),
+                _xyz(ego.get_angular_velocity()),
+            ),
+            {name: _pixels(image) for name, image in images.items()},
+            {name: pose_of(image.transform) for name, image in images.items()},
+        )
+
+    def close(self) -> None:
+        """Destroy all that was spawned, the Traffic Manager first; then give the world back."""
+        if self._traffic is not None:
+            self._traffic.shut_down()
+        # destroy() alone ends the subscription; stop() right before the end of the process
+        # aborts it.
+        for actor in [*reversed(self._sensors), self.ego]:
+            if actor is not None:
+                with contextlib.suppress(RuntimeError):
+                    actor.destroy()
+        self._sensors, self.ego = [], None
+        if self._traffic is not None:
+            self._traffic.destroy()
+            self._traffic = None
+        self.session.close()
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a client of ours left behind when it was killed."""
+        role = self.request.rig.role_name
+        world = self.session.world
+        if world.get_settings().synchronous_mode:
+            # A new client sees no actors before the first snapshot.
+            with contextlib.suppress(RuntimeError):
+                world.tick(self.request.timeout_s)
+        actors = world.get_actors()
+        mine = [
+            a for a in actors if a.attributes.get('role_name') in (role, traffic_role(role))
+            and a.type_id.startswith('vehicle.')
+        ]  # fmt: skip
+        if not mine:
+            return
+        ids = {a.id for a in mine}
+        sensors = [a for a in actors if a.parent is not None and a.parent.id in ids]
+        for actor in [*sensors, *mine]:
+            with contextlib.suppress(RuntimeError):
+                actor.destroy()
+        self.session.leave_asynchronous()
+
+    def _spawn_ego(self) -> None:
+        request, world = self.request, self.session.world
+        carla = require_carla()
+        library = world.get_blueprint_library()
+        try:
+            blueprint = library.find(request.rig.vehicle)
+        except IndexError:
+            raise ConfigError(
+                f'rig: {request.rig.vehicle!r}: server {self.session.address} has no such vehicle'
+            ) from None
+        blueprint.set_attribute('role_name', request.rig.role_name)
+        if request.rig.spawn_point is not None:
+            candidates = [transform_of(carla, request.rig.spawn_point.pose())]
+        else:
+            candidates = list(world.get_map().get_spawn_points())
+            random.Random(f'spawn {request.seed}').shuffle(candidates)
+        for transform in candidates[:_SPAWN_TRIES]:
+            self.ego = world.try_spawn_actor(blueprint, transform)
+            if self.ego is not None:
+                self._tick_quietly()
+                return
+        raise ServerError(
+            f'ego vehicle: no free place to spawn it at in {self.session.town} '
+            f'({len(candidates)} spawn points)'
+        )
+
+    def _spawn_cameras(self) -> None:
+        for spec in self.request.rig.cameras:
+            sensor = self._spawn_camera(spec)
+            self._sensors.append(sensor)
+            sensor.listen(self.joiner.add(spec.id))
+
+    def _spawn_camera(self, spec: CameraSpec) -> Any:
+        carla = require_carla()
+        world = self.session.world
+        try:
+            blueprint = world.get_blueprint_library().find(spec.type)
+        except IndexError:
+            raise ConfigError(f'rig: {spec.id}: the server has no {spec.type}') from None
+        for name, value in spec.attributes().items():
+            if not blueprint.has_attribute(name):
+                raise ConfigError(f'rig: {spec.id}: {spec.type} has no attribute {name!r}')
+            blueprint.set_attribute(name, value)
+        for name in ('role_name', 'ros_name'):
+            if blueprint.has_attribute(name):
+                blueprint.set_attribute(name, spec.id)
+        mount = transform_of(carla, spec.spawn_point.pose())
+        try:
+            return world.spawn_actor(blueprint, mount, attach_to=self.ego)
+        except RuntimeError as error:
+            raise ConfigError(f'rig: {spec.id}: {first_line(error)}') from None
+
+    def _wait_for_cameras(self) -> None:
+        # listen() returns before the server knows of it: tick until every camera delivers.
+        for _ in range(_FIRST_IMAGE_TICKS):
+            if self.joiner.try_join(self._tick_quietly(), _FIRST_IMAGE_S):
+                return
+        raise ServerLost(
+            f'server {self.session.address}: cameras delivered no common frame '
+            f'within {_FIRST_IMAGE_TICKS} ticks'
+        )
+
+    def _tick_quietly(self) -> int:
+        try:
+            return int(self.session.world.tick(LOAD_TIMEOUT_S))
+        except RuntimeError as error:
+            raise ServerLost(f'server {self.session.address}: {first_line(error)}') from None
+
+
+@contextlib.contextmanager
+def open_drive(
+    request: DriveRequest,
+    retry_s: float = 0.0,
+    say: Callable[[str], None] = lambda _: None,
+    connected: Callable[[], None] = lambda: None,
+) -> Iterator[Drive]:
+    """Connect, spawn, and give a `Drive` whose `tick` is ready; clean up at the end.
+
+    Whatever ends the block, everything spawned is destroyed and the settings are given back.
+    Raises `ServerError`, `ServerLost`, `ConfigError`.
+    """
+    cameras = len(request.rig.cameras)
+    session = Session.connect(request.address, retry_s, cameras + 2, say)
+    connected()
+    drive = Drive(request, session)
+    started = time.monotonic()
+    try:
+        try:
+            with session.patience():
+                drive.prepare()
+        except RuntimeError as error:
+            raise ServerError(f'server {session.address}: {first_line(error)}') from None
+        say(f'ready in {time.monotonic() - started:.1f} s: {session.town}, {cameras} cameras')
+        yield drive
+    finally:
+        drive.close()
+
+
+def pose_of(transform: Any) -> Pose:
+    """carla.Transform -> Pose."""
+    place, turn = transform.location, transform.rotation
+    return Pose(place.x, place.y, place.z, turn.pitch, turn.yaw, turn.roll)
+
+
+def transform_of(carla: Any, pose: Pose) -> Any:
+    """Pose -> carla.Transform."""
+    return carla.Transform(
+        carla.Location(pose.x, pose.y, pose.z), carla.Rotation(pose.pitch, pose.yaw, pose.roll)
+    )
+
+
+def _xyz(vector: Any) -> tuple[float, float, float]:
+    return (vector.x, vector.y, vector.z)
+
+
+def _pixels(image: Any) -> np.ndarray:
+    raw = np.frombuffer(image.raw_data, np.uint8)
+    return raw.reshape(image.height, image.width, 4)

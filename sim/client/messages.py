@@ -1,0 +1,72 @@
+"""What a drive's child process and its parent tell each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seg_node_sim.client.drive import DriveRequest, Motion
+from seg_node_sim.scene import Pose
+
+
+@dataclass(frozen=True)
+class Order:
+    """The first message to the child. pace: simulated seconds a second, 0 = as fast as it goes;
+    retry_s: how long to try to connect.
+    """
+
+    request: DriveRequest
+    slots: int
+    pace: float
+    retry_s: float
+
+
+@dataclass(frozen=True)
+class Free:
+    """To the child: the images in this slot are no longer read."""
+
+    slot: int
+
+
+@dataclass(frozen=True)
+class Stop:
+    """To the child: clean up and end."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """From the child: a line for the log."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Connected:
+    """From the child: the server answers."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From the child: the drive begins. town: short map name; xodr: its OpenDRIVE text."""
+
+    server_version: str
+    town: str
+    xodr: str
+
+
+@dataclass(frozen=True)
+class Ticked:
+    """From the child: one frame; its images are in `slot`."""
+
+    slot: int
+    frame: int
+    elapsed_s: float
+    ego: Motion
+    camera_poses: dict[str, Pose]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """From the child: it ends. kind: `config` (no use trying again), `server` or `lost`."""
+
+    kind: str
+    text: str
