@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from seg_node.decide import Decider, confidence
+from seg_node.enlarge import Enlarger
 from seg_node.errors import FrameError
 from seg_node.frames import Frame, reorder
 from seg_node.geometry import Geometry, Size
@@ -23,15 +26,21 @@ OutputSize = Literal['source', 'network']
 class Segmentation:
     """The answer to one frame.
 
-    `mask`: uint8 (H, W), class ids. `planes`: K times uint8 (H, W), scores of the classes 1..K at
-    the mask's size; empty for models without scores. All are the segmenter's own memory and valid
-    until its next call: copy what is to be kept.
+    `mask`: uint8 (H, W), class ids. All arrays are the segmenter's own memory and valid until its
+    next call: copy what is to be kept.
     """
 
     mask: Array
-    planes: tuple[Array, ...]
     geometry: Geometry
     runner: Runner
+    _make_planes: Callable[[], tuple[Array, ...]]
+
+    @cached_property
+    def planes(self) -> tuple[Array, ...]:
+        """K times uint8 (H, W): scores of the classes 1..K at the mask's size, made when asked
+        for; empty for models without scores.
+        """
+        return self._make_planes()
 
     def confidence(self) -> Array | None:
         """uint8 (H, W): 255 x probability of the class in `mask`; None without scores."""
@@ -47,23 +56,16 @@ class Segmenter:
         self.runner = runner
         self.output_size = output_size
         self.decider = Decider(runner.spec)
-        self._geometry: Geometry | None = None
-        self._mask: Array = np.empty((0, 0), np.uint8)
-        self._planes: tuple[Array, ...] = ()
+        self._enlarger: Enlarger | None = None
         self._small: dict[int, Array] = {}
 
-    def geometry(self, source: Size) -> Geometry:
-        """Geometry of a camera size; made again, with its buffers, when the size changes."""
-        if self._geometry is None or self._geometry.source != source:
+    def enlarger(self, source: Size) -> Enlarger:
+        """What brings scores to a camera size; made again when the size changes."""
+        if self._enlarger is None or self._enlarger.geometry.source != source:
             spec = self.runner.spec
-            self._geometry = Geometry.fit(
-                source, self.runner.network, spec.resize, spec.interpolation
-            )
-            count = len(spec.classes) - 1
-            shape = (source.height, source.width)
-            self._mask = np.empty(shape, np.uint8)
-            self._planes = tuple(np.empty(shape, np.uint8) for _ in range(count))
-        return self._geometry
+            geometry = Geometry.fit(source, self.runner.network, spec.resize, spec.interpolation)
+            self._enlarger = Enlarger(geometry, self.decider, len(spec.classes) - 1)
+        return self._enlarger
 
     def __call__(self, frame: Frame, watch: Stopwatch | None = None) -> Segmentation:
         """Segment one frame; raises `FrameError` for a picture that cannot be resized.
@@ -75,26 +77,25 @@ class Segmenter:
             raise FrameError(
                 'size', f'image {frame.width}x{frame.height}: expected at least 2x2 pixels'
             )
-        geometry = self.geometry(Size(frame.width, frame.height))
+        enlarger = self.enlarger(Size(frame.width, frame.height))
+        geometry = enlarger.geometry
         self._fill(frame, geometry)
         watch.lap('preprocess')
         output = self.runner.run()
         watch.lap('infer')
         scores = () if output.scores is None else tuple(output.scores)
+        planes: Callable[[], tuple[Array, ...]]
         if self.output_size == 'network':
-            planes = tuple(geometry.crop(plane) for plane in scores)
-            result = Segmentation(geometry.crop(output.mask), planes, geometry, self.runner)
+            mask = geometry.crop(output.mask)
+            if scores and self.decider.thresholds != self.runner.spec.thresholds:
+                mask = self.decider([geometry.crop(plane) for plane in scores])
+            planes = partial(_cropped, geometry, scores)
         elif not scores:
-            mask = geometry.to_source(output.mask, self._mask, nearest=True)
-            result = Segmentation(mask, (), geometry, self.runner)
+            mask, planes = enlarger.nearest(output.mask), tuple
         else:
-            planes = tuple(
-                geometry.to_source(plane, out) for plane, out in zip(scores, self._planes)
-            )
-            mask = self.decider(planes, self._mask)
-            result = Segmentation(mask, planes, geometry, self.runner)
+            mask, planes = enlarger.mask(scores), partial(enlarger.planes, scores)
         watch.lap('postprocess')
-        return result
+        return Segmentation(mask, geometry, self.runner, planes)
 
     def _fill(self, frame: Frame, geometry: Geometry) -> None:
         """Resize first, then bring the few remaining pixels to the network's channel order."""
@@ -108,3 +109,7 @@ class Segmenter:
         small = self._small.setdefault(channels, np.empty(shape, np.uint8))
         geometry.to_network(frame.pixels, small)
         self.runner.input[...] = reorder(small, frame.order, wanted)
+
+
+def _cropped(geometry: Geometry, scores: tuple[Array, ...]) -> tuple[Array, ...]:
+    return tuple(geometry.crop(plane) for plane in scores)
