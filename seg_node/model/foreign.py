@@ -50,13 +50,14 @@ def wrap(model_path: Path, sidecar: Sidecar) -> onnx.ModelProto:
         raise ModelError(f'{model_path}: not a readable ONNX file: {lines[0][:200]}') from None
     image, answer, (width, height) = _ports(model_path, net, sidecar)
     opset = max(op.version for op in net.opset_import if op.domain in ('', 'ai.onnx'))
+    kind = image.type.tensor_type.elem_type
     if opset < 13:
-        net = onnx.version_converter.convert_version(net, 17)
+        net = _modern(model_path, net)
         opset = 17
     _fix_input(image, sidecar, width, height)
     net = compose.add_prefix(net, _PREFIX)
     parts = _Parts(opset)
-    _before(parts, _PREFIX + image.name, sidecar)
+    _before(parts, _PREFIX + image.name, sidecar, kind)
     split = len(parts.nodes)
     _after(parts, _PREFIX + answer.name, sidecar)
     count = len(sidecar.classes) - 1
@@ -80,6 +81,17 @@ def wrap(model_path: Path, sidecar: Sidecar) -> onnx.ModelProto:
     return contract
 
 
+def _modern(path: Path, net: onnx.ModelProto) -> onnx.ModelProto:
+    try:
+        return onnx.version_converter.convert_version(net, 17)
+    except Exception as error:  # the converter's exceptions share no base
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise ModelError(
+            f'{path}: cannot be brought from its old opset to 17, export it with 13 or newer: '
+            f'{lines[0][:200]}'
+        ) from None
+
+
 def _ports(
     path: Path, net: onnx.ModelProto, sidecar: Sidecar
 ) -> tuple[onnx.ValueInfoProto, onnx.ValueInfoProto, tuple[int, int]]:
@@ -88,6 +100,8 @@ def _ports(
     inputs = [port for port in net.graph.input if port.name not in constants]
     if len(inputs) != 1:
         problems.append(f'inputs: expected one, got {[p.name for p in inputs]}')
+    if not inputs:
+        raise ModelError(problems_line(f'{path} with its sidecar', problems))
     shape = _shape(inputs[0])
     if len(shape) != 4:
         problems.append(f'input {inputs[0].name}: expected 4 dimensions, got {shape}')
@@ -176,18 +190,17 @@ class _Parts:
         return self.add('Cast', [source], name, to=TensorProto.UINT8)
 
 
-def _before(parts: _Parts, target: str, sidecar: Sidecar) -> None:
-    """uint8 NHWC `image` to the network's normalised input."""
+def _before(parts: _Parts, target: str, sidecar: Sidecar, kind: int) -> None:
+    """uint8 NHWC `image` to the network's normalised input of the ONNX type `kind`."""
     std = np.asarray(sidecar.std, np.float32)
     factor = parts.constant('pre/factor', 1.0 / (sidecar.scale * std), np.float32)
     offset = parts.constant('pre/offset', -np.asarray(sidecar.mean) / std, np.float32)
     pixels = parts.add('Cast', ['image'], 'pre/float', to=TensorProto.FLOAT)
     scaled = parts.add('Mul', [pixels, factor], 'pre/scaled')
-    if sidecar.layout == 'nhwc':
-        parts.add('Add', [scaled, offset], target)
-        return
     shifted = parts.add('Add', [scaled, offset], 'pre/shifted')
-    parts.add('Transpose', [shifted], target, perm=[0, 3, 1, 2])
+    if sidecar.layout == 'nchw':
+        shifted = parts.add('Transpose', [shifted], 'pre/nchw', perm=[0, 3, 1, 2])
+    parts.add('Cast', [shifted], target, to=kind)
 
 
 def _after(parts: _Parts, source: str, sidecar: Sidecar) -> None:

@@ -85,8 +85,13 @@ def _contract_file(source: Path, options: RunOptions) -> Path:
         raise ModelError(f'{source}: expected an .onnx file, got {source.suffix or "no suffix"}')
     sidecar = source.with_name(source.name + '.yaml')
     if sidecar.is_file():
-        from seg_node.model.foreign import wrapped  # needs onnx and pydantic, ours do not
-
+        try:
+            from seg_node.model.foreign import wrapped  # needs onnx and pydantic, ours do not
+        except ImportError as error:
+            raise ConfigError(
+                f'{source}: a model with a sidecar needs the package {error.name}, '
+                f'it is not installed'
+            ) from None
         return wrapped(source, sidecar, options.cache_dir)
     return source
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from seg_node.errors import ModelError
+from seg_node.errors import ConfigError, ModelError
 from seg_node.geometry import Size
 from seg_node.model.runner import Array, Output, Port, PrecisionName, RunOptions, check_contract
 from seg_node.model.spec import ModelSpec
@@ -22,7 +22,12 @@ class OpenVinoRunner:
     def __init__(self, path: Path, options: RunOptions) -> None:
         core = ov.Core()
         if options.cache_dir is not None:
-            core.set_property({'CACHE_DIR': str(options.cache_dir)})
+            try:
+                core.set_property({'CACHE_DIR': str(options.cache_dir)})
+            except RuntimeError as error:
+                raise ConfigError(
+                    f'compile cache {options.cache_dir}: cannot be used: {_last_line(error)}'
+                ) from None
         try:
             model = core.read_model(path)
         except RuntimeError as error:
