@@ -6,7 +6,7 @@ import math
 
 import numba
 
-from seg_node_sim.render.atmosphere import AMBIENT, BOUNCE, SUN, SUN_DIR, WET
+from seg_node_sim.render.atmosphere import AMBIENT, BOUNCE, EXPOSURE, SUN, SUN_DIR, WET
 from seg_node_sim.render.sky import sample, sky_colour
 
 # columns of the triangle table
@@ -23,8 +23,51 @@ def _hash(a, b):  # noqa: ANN001, ANN202
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
+def leaf(atlas, variant, u, v, level):  # noqa: ANN001, ANN201
+    """Texel (4,) of a tree picture at u, v in 0..1 (v up), nearest, in a mip level.
+
+    Level k of a picture starts at row height * (1 - 2^-k), see `sprites.atlas`.
+    """
+    height, width = atlas.shape[1], atlas.shape[2]
+    size = height >> (level + 1)
+    row = height - (height >> level) + min(size - 1, max(0, int((1.0 - v) * size)))
+    wide = width >> level
+    column = min(wide - 1, max(0, int(u * wide)))
+    return atlas[variant, row, column]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def leaf_level(atlas, metres_per_pixel, tall):  # noqa: ANN001, ANN201
+    """Mip level of a picture `tall` metres high, so that a texel is about a pixel."""
+    texels = metres_per_pixel / tall * (atlas.shape[1] // 2)
+    level = 0
+    while texels > 1.4 and level < 5:
+        texels *= 0.5
+        level += 1
+    return level
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def object_colour(
-    who, x, y, z, ux, uy, uz, sun, lamp, beam, size, table, codes, env, clouds, rough, fine, lit
+    who,
+    x,
+    y,
+    z,
+    ux,
+    uy,
+    uz,
+    sun,
+    lamp,
+    beam,
+    size,
+    table,
+    codes,
+    env,
+    clouds,
+    rough,
+    fine,
+    atlas,
+    lit,
 ):  # noqa: ANN001, ANN201
     """Radiance (r, g, b) of triangle `who` at (x, y, z) seen along the unit vector (ux, uy, uz).
 
@@ -35,8 +78,12 @@ def object_colour(
     if nx * ux + ny * uy + nz * uz > 0.0:
         nx, ny, nz = -nx, -ny, -nz
     r, g, b = tri[ALBEDO], tri[ALBEDO + 1], tri[ALBEDO + 2]
-    glow = tri[EMISSION]
     material = codes[who, 0]
+    # emission is what it looks like, whatever the exposure; lamps of kind 9 burn at night
+    glow = tri[EMISSION]
+    if material == PLAIN and tri[EXTRA + 3] == 9.0:
+        glow = 6.0 * lit
+    glow /= env[EXPOSURE]
     mirror = 0.0
     u = tri[PLANE_U] * x + tri[PLANE_U + 1] * y + tri[PLANE_U + 2] * z + tri[PLANE_U + 3]
     v = tri[PLANE_V] * x + tri[PLANE_V + 1] * y + tri[PLANE_V + 2] * z + tri[PLANE_V + 3]
@@ -64,9 +111,10 @@ def object_colour(
                 mirror = 0.55
                 if pick < 0.38 * lit:
                     warm = 0.25 + 0.5 * _hash(iv, iu + 3)
-                    er_glow += 0.9 * warm * lit
-                    eg_glow += 0.62 * warm * lit
-                    eb_glow += 0.30 * warm * lit
+                    warm *= lit / env[EXPOSURE]
+                    er_glow += 0.9 * warm
+                    eg_glow += 0.62 * warm
+                    eb_glow += 0.30 * warm
         elif iv > 0 and av < 0.045:
             r, g, b = r * 0.82, g * 0.82, b * 0.82
     elif material == ROOF:
@@ -79,6 +127,20 @@ def object_colour(
     elif material == STRIPES:
         if (int(math.floor(v * tri[EXTRA])) & 1) == 0:
             r, g, b = tri[EXTRA + 1], tri[EXTRA + 2], tri[EXTRA + 3]
+    elif material == LEAVES:
+        level = leaf_level(atlas, size, 1.0 / max(1e-6, tri[PLANE_V + 2]))
+        texel = leaf(atlas, int(tri[EXTRA]), u, v, level)
+        r, g, b = r * texel[0] / 255.0, g * texel[1] / 255.0, b * texel[2] / 255.0
+        # a crown is round: its light comes from the side the sun is on
+        round_ = 1.7 * (u - 0.5)
+        nx, ny, nz = (
+            0.55 * nx + round_ * tri[PLANE_U] / math.hypot(tri[PLANE_U], tri[PLANE_U + 1]),
+            0.55 * ny + round_ * tri[PLANE_U + 1] / math.hypot(tri[PLANE_U], tri[PLANE_U + 1]),
+            0.25 + 0.9 * (v - 0.3),
+        )
+        norm = 1.0 / math.sqrt(nx * nx + ny * ny + nz * nz)
+        nx, ny, nz = nx * norm, ny * norm, nz * norm
+        sun = 0.35 + 0.65 * sun if z > 2.5 else sun
     elif material == PAINT:
         mirror = 0.55
     elif material == GLASS:

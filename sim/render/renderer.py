@@ -2,45 +2,60 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
 from seg_node_sim.maps.opendrive import parse
-from seg_node_sim.render import materials as m
-from seg_node_sim.render import noise
+from seg_node_sim.render import atmosphere, lens, noise, sprites
 from seg_node_sim.render.atmosphere import Air, air, tone_curve
 from seg_node_sim.render.ground import build_ground
-from seg_node_sim.render.object_shade import COLUMNS
-from seg_node_sim.render.shade import develop, shade_rows
+from seg_node_sim.render.raster import raster
+from seg_node_sim.render.scenery import Parked, build_scenery
+from seg_node_sim.render.shade import develop, mirror_rows, shade_rows
+from seg_node_sim.render.shadows import Lamps, Shadows
+from seg_node_sim.render.stage import Stage
 from seg_node_sim.render.wear import look
 from seg_node_sim.scene import FAR, PASSES, Body, Camera, Pose, Town, Weather
 
 BANDS = 8
 TOP = 16.0  # the brightest radiance that the tone curve tells from white
+LOW_BEAM = 0x3  # position lamps and low beam, as in carla.VehicleLightState
+FIRST_PARKED = 65000  # instance ids of parked cars go down from here
 
 
 class Renderer:
     """Draws one town. Not for concurrent calls; it has its own threads.
 
-    threads: how many rows bands are drawn at once; by default two, or one on a single core.
+    threads: how many bands of rows are drawn at once; by default two, or one on a single core.
+    auto_lights: bodies whose light state is 0 get low beams in the dark (CARLA leaves them dark).
     """
 
-    def __init__(self, town: Town, threads: int | None = None) -> None:
+    def __init__(self, town: Town, threads: int | None = None, auto_lights: bool = True) -> None:
         self.town = town
+        self._auto_lights = auto_lights
         opendrive = parse(town.xodr, town.name)
         style = look(town.name, town.seed)
         self._ground = build_ground(opendrive, town.style, style)
         raised = 1.0 if self._ground.raised else 0.0
         self._look = np.array([*style.asphalt, style.wear, *style.grass, raised], np.float32)
+        scenery = build_scenery(opendrive, town.style, style.seed)
+        parked = [_body(car, FIRST_PARKED - k) for k, car in enumerate(scenery.parked)]
+        self._stage = Stage(scenery, parked)
+        self._shadows = Shadows(scenery, parked, style.seed)
+        self._lamps = Lamps(scenery)
         self._textures = (
             noise.fractal(256, 1.2, 11, 3.0),
             noise.speckle(256, 12),
             noise.wear(256, 13),
             noise.fractal(256, 1.7, 14, 2.0),
         )
+        self._atlas = sprites.atlas()
+        self._rain = lens.rain_layer()
         self._curve = tone_curve(top=TOP)
         self._pool = ThreadPoolExecutor(threads or min(2, os.cpu_count() or 1), 'render')
         self._last: tuple[object, dict[str, np.ndarray]] | None = None
@@ -62,8 +77,8 @@ class Renderer:
 
         rgb: uint8 (H, W, 3), BGR. semantic: uint8 (H, W), CARLA tags since 0.9.14. depth: float32
         (H, W), metres along the optical axis, 1000 for the sky. instance: uint16 (H, W), actor ids
-        (scenery has ids of its own from 32768 up; 0 none). Arrays are the caller's to keep.
-        ValueError for an unknown pass.
+        (scenery has ids of its own from 32768 up; 0 none). Do not write into the arrays: another
+        sensor of the same place may get the same ones. ValueError for an unknown pass.
         """
         wanted = frozenset(passes)
         if not wanted <= PASSES:
@@ -88,71 +103,135 @@ class Renderer:
     ) -> dict[str, np.ndarray]:
         height, width = camera.height, camera.width
         light = air(weather, time_s)
-        view = self._view(camera, pose)
+        if self._auto_lights and light.lamps > 0.4:
+            bodies = [b if b.lights else replace(b, lights=LOW_BEAM) for b in bodies]
+        view = _view(camera, pose)
+        stage = self._stage
+        count = stage.set_up(view, height, width, bodies, time_s)
         zbuffer = np.full((height, width), FAR, np.float32)
         owner = np.full((height, width), -1, np.int32)
-        triangles = np.zeros((1, COLUMNS), np.float32)
-        codes = np.zeros((1, 3), np.uint16)
-        linear = np.empty((height, width, 3) if rgb else (1, 1, 3), np.float32)
+        full = (height, width) if rgb else (1, 1)
+        linear = np.empty((*full, 3), np.float32)
+        mirrors = np.empty(full, np.float32)
         out = {
             'semantic': np.empty((height, width), np.uint8),
             'depth': np.empty((height, width), np.float32),
             'instance': np.empty((height, width), np.uint16),
         }
-        if rgb:
-            out['rgb'] = np.empty((height, width, 3), np.uint8)
-        shadows, lights = self._light_maps(light, pose)
+        at = _focus(view)
+        windows = self._shadows.windows(light.sun, light.shadows if rgb else 0.0, at, bodies)
+        beams, place = self._lamps.beams(at, bodies, light.lamps)
         ground = self._ground
+        args = (
+            stage.table,
+            stage.codes,
+            ground.levels,
+            ground.index,
+            ground.origin,
+            self._look,
+            light.env,
+            self._textures,
+            (windows.near, windows.far, windows.where),
+            (self._lamps.map, beams, place),
+            self._atlas,
+        )
 
         def band(first: int, last: int) -> None:
+            raster(
+                first, last, stage.screen, stage.owners, count, view, stage.table, stage.codes,
+                self._atlas, zbuffer, owner,
+            )  # fmt: skip
             shade_rows(
-                first,
-                last,
-                view,
-                zbuffer,
-                owner,
-                triangles,
-                codes,
-                ground.levels,
-                ground.index,
-                ground.origin,
-                self._look,
-                light.env,
-                self._textures,
-                shadows,
-                lights,
-                linear,
-                out['semantic'],
-                out['depth'],
-                out['instance'],
-                rgb,
-            )
-            if rgb:
-                develop(first, last, linear, self._curve, TOP, out['rgb'])
+                first, last, view, zbuffer, owner, *args, linear, mirrors,
+                out['semantic'], out['depth'], out['instance'], rgb,
+            )  # fmt: skip
 
         self._bands(band, height)
+        if rgb:
+            self._finish(camera, bodies, pose, light, time_s, view, linear, mirrors, owner, out)
+        post = camera.post
+        if post.lens_k or post.lens_kcube:
+            out = lens.distort(camera, out)
+        if rgb and post.noise > 0.0:
+            out['rgb'] = lens.sensor_noise(out['rgb'], post, time_s)
         return out
 
-    def _bands(self, work: object, height: int) -> None:
-        edges = np.linspace(0, height, BANDS + 1).astype(int)
-        jobs = [self._pool.submit(work, int(a), int(b)) for a, b in zip(edges, edges[1:])]
+    def _finish(
+        self,
+        camera: Camera,
+        bodies: Sequence[Body],
+        pose: Pose,
+        light: Air,
+        time_s: float,
+        view: np.ndarray,
+        linear: np.ndarray,
+        mirrors: np.ndarray,
+        owner: np.ndarray,
+        out: dict[str, np.ndarray],
+    ) -> None:
+        """Everything between the light that comes in and the picture that goes out."""
+        env, height, post = light.env, camera.height, camera.post
+        depth = out['depth']
+        if env[atmosphere.WET] > 0.0:
+            clouds = self._textures[3]
+            self._bands(
+                lambda a, b: mirror_rows(a, b, view, depth, owner, env, clouds, mirrors, linear),
+                height,
+            )
+        if light.lamps > 0.0:
+            lens.bloom(linear, 0.10 * light.lamps)
+        if env[atmosphere.RAIN] > 0.02:
+            sky = env[atmosphere.HORIZON : atmosphere.HORIZON + 3][::-1]
+            drops = sky * env[atmosphere.EXPOSURE] * 1.1
+            lens.falling_rain(linear, self._rain, float(env[atmosphere.RAIN]), time_s, drops)
+        if post.motion_blur > 0.0:
+            velocity = _own_velocity(pose, bodies)
+            linear = lens.motion_blur(
+                linear, depth, camera, velocity, post.motion_blur * post.frame_s
+            )
+        if post.vignette > 0.0:
+            lens.vignette(linear, post.vignette)
+        if post.exposure:
+            linear *= np.float32(2.0**post.exposure)
+        out['rgb'] = np.empty((height, camera.width, 3), np.uint8)
+        self._bands(
+            lambda a, b: develop(a, b, linear, owner, self._curve, TOP, out['rgb']), height
+        )
+
+    def _bands(self, work: Callable[[int, int], None], height: int) -> None:
+        edges = np.linspace(0, height, BANDS + 1).astype(int).tolist()
+        jobs = [self._pool.submit(work, a, b) for a, b in zip(edges, edges[1:])]
         for job in jobs:
             job.result()
 
-    @staticmethod
-    def _view(camera: Camera, pose: Pose) -> np.ndarray:
-        matrix = pose.matrix()
-        view = np.zeros(16)
-        view[:3] = matrix[:3, 3]
-        view[3:12] = matrix[:3, :3].ravel()
-        view[12:15] = camera.focal, camera.width / 2.0, camera.height / 2.0
-        return view
 
-    def _light_maps(self, light: Air, pose: Pose) -> tuple[object, object]:
-        none = np.zeros((2, 2), np.uint8)
-        shadows = (none, none, np.zeros(8))
-        lamps = np.zeros((2, 2), np.float32)
-        return shadows, (lamps, lamps, np.zeros(10))
+def _view(camera: Camera, pose: Pose) -> np.ndarray:
+    matrix = pose.matrix()
+    view = np.zeros(16)
+    view[:3] = matrix[:3, 3]
+    view[3:12] = matrix[:3, :3].ravel()
+    view[12:15] = camera.focal, camera.width / 2.0, camera.height / 2.0
+    return view
 
 
-_ = m
+def _focus(view: np.ndarray) -> tuple[float, float]:
+    """Where detail of light is wanted: some way ahead of the camera."""
+    forward = math.hypot(view[3], view[6])
+    ahead = 30.0 if forward > 0.3 else 0.0
+    return view[0] + ahead * view[3], view[1] + ahead * view[6]
+
+
+def _own_velocity(pose: Pose, bodies: Sequence[Body]) -> np.ndarray:
+    """Velocity of the body that carries the camera, float (3,) in camera axes; 0 for none."""
+    best, nearest = np.zeros(3), 4.0
+    for body in bodies:
+        away = math.dist((pose.x, pose.y), (body.pose.x, body.pose.y))
+        if away < nearest:
+            best, nearest = np.array(body.velocity), away
+    return pose.matrix()[:3, :3].T @ best
+
+
+def _body(car: Parked, number: int) -> Body:
+    shown = [round(255.0 * v ** (1 / 2.2)) for v in car.colour]
+    pose = Pose(car.x, car.y, 0.0, 0.0, math.degrees(car.yaw), 0.0)
+    return Body(number, car.blueprint, pose, car.extent, (shown[0], shown[1], shown[2]), 14)

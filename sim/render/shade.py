@@ -12,11 +12,11 @@ import numba
 
 from seg_node_sim.render.atmosphere import (
     AMBIENT,
-    BOUNCE,
     EXPOSURE,
     FOG,
     SUN,
     SUN_DIR,
+    WET,
 )
 from seg_node_sim.render.ground_shade import (
     LOOK_RAISED,
@@ -87,16 +87,20 @@ def shade_rows(
     textures,
     shadows,
     lights,
-    out_linear,
-    out_semantic,
-    out_depth,
-    out_instance,
+    atlas,
+    linear,
+    mirrors,
+    semantic,
+    depths,
+    instances,
     want_rgb,
 ):  # noqa: ANN001, ANN201
     """Fills rows first..last of the outputs.
 
     view: float64 (16,): camera position, rotation rows (forward, right, up as columns), focal, cx, cy.
-    zbuffer: float32 (H, W) depth of triangles, FAR where none; owner: int32 (H, W), -1 where none.
+    zbuffer: float32 (H, W) depth of triangles, FAR where none. owner: int32 (H, W), the visible
+    triangle, -1 where none; the ground is written into it as -2 - kind. mirrors: float32 (H, W), how
+    much of a mirror the ground is (written when it is wet).
     """
     level0, level1, level2, level3, level4 = levels
     rough, fine, worn, clouds = textures
@@ -109,6 +113,7 @@ def shade_rows(
     focal, px, py = view[12], view[13], view[14]
     x0, y0 = origin[0], origin[1]
     raised = look[LOOK_RAISED] > 0.0
+    wet = env[WET] > 0.0
     width = zbuffer.shape[1]
     for row in range(first, last):
         v = (row + 0.5 - py) / focal
@@ -137,6 +142,7 @@ def shade_rows(
             if kind >= 0:
                 s, code = ground_class(x, y, index, level0, x0, y0)
                 tag = GROUND_TAGS[code & 15]
+                owner[row, column] = -2 - kind
                 if kind == 2 or (kind == 0 and raised and code & 15 == SIDEWALK):
                     tag = WALK
                 elif kind == 0:
@@ -151,12 +157,14 @@ def shade_rows(
                 number = tri_codes[who, 2]
             else:
                 depth = FAR
-            out_semantic[row, column] = tag
-            out_depth[row, column] = depth
-            out_instance[row, column] = number
+            semantic[row, column] = tag
+            depths[row, column] = depth
+            instances[row, column] = number
             if not want_rgb:
                 continue
             norm = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
+            if wet:
+                mirrors[row, column] = 0.0
             ux, uy, uz = dx * norm, dy * norm, dz * norm
             if kind < 0 and who < 0:
                 r, g, b = sky_colour(ux, uy, uz, env, clouds, True)
@@ -168,9 +176,9 @@ def shade_rows(
                     -max(uz, 0.0) * 5.0 / (1.0 + 60.0 * env[FOG])
                 )
                 hr, hg, hb = sky_colour(ux, uy, 0.0, env, clouds, False)
-                out_linear[row, column, 0] = (b + (hb - b) * fogged) * env[EXPOSURE]
-                out_linear[row, column, 1] = (g + (hg - g) * fogged) * env[EXPOSURE]
-                out_linear[row, column, 2] = (r + (hr - r) * fogged) * env[EXPOSURE]
+                linear[row, column, 0] = (b + (hb - b) * fogged) * env[EXPOSURE]
+                linear[row, column, 1] = (g + (hg - g) * fogged) * env[EXPOSURE]
+                linear[row, column, 2] = (r + (hr - r) * fogged) * env[EXPOSURE]
                 continue
             sun = sunlit(x, y, z, env, near, far, where)
             lr = window(lamp_map, x, y, lamp_at[0], lamp_at[1], lamp_at[2], 0.0) * lamp_at[3]
@@ -220,6 +228,8 @@ def shade_rows(
                 grazing = 1.0 + uz
                 fresnel = 0.03 + 0.97 * grazing**5
                 mirror = fresnel * gloss + 0.10 * grazing**8 * (1.0 if kind == 0 else 0.2)
+                if wet:
+                    mirrors[row, column] = mirror * math.exp(-depth * env[FOG])
                 if mirror > 0.002:
                     sr, sg, sb = sky_colour(ux, uy, -uz, env, clouds, False)
                     r += (sr - r) * mirror
@@ -235,28 +245,97 @@ def shade_rows(
             else:
                 r, g, b = object_colour(
                     who, x, y, z, ux, uy, uz, sun, lamp, beam, depth / focal,
-                    triangles, tri_codes, env, clouds, rough, fine, lamp_at[8],
+                    triangles, tri_codes, env, clouds, rough, fine, atlas, lamp_at[8],
                 )  # fmt: skip
-                gloss = 0.0
-            distance = depth / norm
+            distance = depth * math.sqrt(dx * dx + dy * dy + dz * dz)
             haze = 1.0 - math.exp(-distance * env[FOG])
             hr, hg, hb = sky_colour(ux, uy, 0.0, env, clouds, False)
             r, g, b = r + (hr - r) * haze, g + (hg - g) * haze, b + (hb - b) * haze
-            out_linear[row, column, 0] = b * env[EXPOSURE]
-            out_linear[row, column, 1] = g * env[EXPOSURE]
-            out_linear[row, column, 2] = r * env[EXPOSURE]
+            linear[row, column, 0] = b * env[EXPOSURE]
+            linear[row, column, 1] = g * env[EXPOSURE]
+            linear[row, column, 2] = r * env[EXPOSURE]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def develop(first, last, linear, curve, top, out):  # noqa: ANN001, ANN201
-    """Display values uint8 (H, W, 3) BGR of linear radiance through a tone curve."""
+def mirror_rows(first, last, view, depths, owner, env, clouds, mirrors, linear):  # noqa: ANN001, ANN201
+    """Reflections of things in wet ground: walks the mirrored ray over the depth picture.
+
+    Only ground pixels are changed and only things are read, so rows can be done in any order.
+    """
+    rows, cols = depths.shape
+    focal, px, py = view[12], view[13], view[14]
+    for row in range(first, last):
+        v = (row + 0.5 - py) / focal
+        for column in range(cols):
+            mirror = mirrors[row, column]
+            if mirror < 0.02 or owner[row, column] > -2:
+                continue
+            u = (column + 0.5 - px) / focal
+            depth = depths[row, column]
+            # the ray in camera axes (forward, right, up), turned over about the ground plane
+            wx = view[3] + view[4] * u - view[5] * v
+            wy = view[6] + view[7] * u - view[8] * v
+            wz = -(view[9] + view[10] * u - view[11] * v)
+            forward = wx * view[3] + wy * view[6] + wz * view[9]
+            right = wx * view[4] + wy * view[7] + wz * view[10]
+            up = wx * view[5] + wy * view[8] + wz * view[11]
+            t = 0.05 * depth * (1.0 + 0.25 * ((row * 3 + column * 5) & 7))
+            for _ in range(18):
+                f = depth + t * forward
+                if f < 0.2:
+                    break
+                x = px + focal * (depth * u + t * right) / f
+                y = py - focal * (-depth * v + t * up) / f
+                if x < 0.0 or y < 0.0 or x >= cols or y >= rows:
+                    break
+                r, c = int(y), int(x)
+                there = depths[r, c]
+                if owner[r, c] >= 0 and there < f and f - there < 0.35 * t + 0.6:
+                    norm = 1.0 / math.sqrt(wx * wx + wy * wy + wz * wz)
+                    sr, sg, sb = sky_colour(wx * norm, wy * norm, wz * norm, env, clouds, False)
+                    keep = mirror * env[EXPOSURE]
+                    linear[row, column, 0] += mirror * linear[r, c, 0] - keep * sb
+                    linear[row, column, 1] += mirror * linear[r, c, 1] - keep * sg
+                    linear[row, column, 2] += mirror * linear[r, c, 2] - keep * sr
+                    break
+                t *= 1.28
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def develop(first, last, linear, owner, curve, top, out):  # noqa: ANN001, ANN201
+    """Display values uint8 (H, W, 3) BGR of linear radiance through a tone curve.
+
+    Pixels at the edges of things are blended with their neighbours across the edge: the truth
+    decides at pixel centres, a lens sees a mixture there.
+    """
     scale = (len(curve) - 1) / math.sqrt(top)
     limit = len(curve) - 1
-    for row in range(first, last):
-        for column in range(linear.shape[1]):
+    rows, cols = owner.shape
+    for r in range(first, last):
+        for c in range(cols):
+            here = owner[r, c]
+            left = c > 0 and owner[r, c - 1] != here
+            right = c + 1 < cols and owner[r, c + 1] != here
+            up = r > 0 and owner[r - 1, c] != here
+            down = r + 1 < rows and owner[r + 1, c] != here
+            edge = left or right or up or down
             for k in range(3):
-                value = max(linear[row, column, k], 0.0)
-                out[row, column, k] = curve[min(limit, int(math.sqrt(value) * scale + 0.5))]
-
-
-_ = BOUNCE
+                value = max(linear[r, c, k], 0.0)
+                if edge:
+                    # blend what is seen, not radiance: a lamp must not eat its surroundings
+                    value = min(value, 1.5) * 3.0
+                    weight = 3.0
+                    if left:
+                        value += min(linear[r, c - 1, k], 1.5)
+                        weight += 1.0
+                    if right:
+                        value += min(linear[r, c + 1, k], 1.5)
+                        weight += 1.0
+                    if up:
+                        value += min(linear[r - 1, c, k], 1.5)
+                        weight += 1.0
+                    if down:
+                        value += min(linear[r + 1, c, k], 1.5)
+                        weight += 1.0
+                    value = max(value, 0.0) / weight
+                out[r, c, k] = curve[min(limit, int(math.sqrt(value) * scale + 0.5))]
