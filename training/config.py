@@ -41,11 +41,16 @@ class InputPart(_Part):
 
 
 class SetPart(_Part):
-    """One data set: where, what its labels know, how often it is drawn."""
+    """One data set: where, what its labels know, how often it is drawn.
+
+    `folder`: pictures and labels on disk. `embedded`: `limit` frames of the embedded world."""
 
     name: str
-    path: str
-    knows: str
+    kind: Literal['folder', 'embedded'] = 'folder'
+    path: str = ''
+    knows: str = 'ids'
+    towns: tuple[str, ...] = ()
+    seed: int = 0
     split: str | None = None
     weight: float = Field(1.0, ge=0)
     limit: int | None = Field(None, ge=1)

@@ -20,6 +20,7 @@ from seg_node.geometry import Geometry, Size
 from seg_node.model.spec import ModelSpec
 from seg_node.progress import track
 from seg_node_training.config import Recipe, SetPart, resolve
+from seg_node_training.data.embedded import EmbeddedSet
 from seg_node_training.data.folders import FolderSet
 from seg_node_training.metrics import SetScore
 
@@ -30,8 +31,10 @@ Scorer = Callable[[U8], U8]
 ROAD, LANE_MARKING = 'road', 'lane_marking'
 
 
-def open_set(part: SetPart, recipe: Recipe) -> FolderSet:
+def open_set(part: SetPart, recipe: Recipe) -> FolderSet | EmbeddedSet:
     """The data set that a recipe describes."""
+    if part.kind == 'embedded':
+        return EmbeddedSet(part.name, part.limit or 0, part.seed, part.towns)
     folder = resolve(part.path, resolve(recipe.data.root))
     return FolderSet(part.name, folder, part.knows, part.split, part.limit)
 

@@ -108,6 +108,11 @@ class Trainer:
         self.history = list(state['history'])
         torch.set_rng_state(state['rng'])
 
+    def start_from(self, weights: dict[str, Any]) -> None:
+        """Begin with the weights of another run; schedule and history begin anew."""
+        load_state(self.model.module, weights, 'start weights')
+        load_state(self.ema.model, weights, 'start weights')
+
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on as if it had never stopped."""
         return {

@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument('-p', '--pth', help='checkpoint to go on from; default: the latest in --out')
     made.add_argument('--config', default='light_unet', help='recipe: a name or a YAML file')
     made.add_argument('--out', help='folder of checkpoints and logs; default out/train/<recipe>')
+    made.add_argument('--init', help='with F: begin with the averaged weights of this checkpoint')
     made.add_argument('--until', type=int, help='stop after this step (the schedule stays)')
     return made
 
@@ -51,7 +52,10 @@ def run(arguments: argparse.Namespace) -> None:
         handlers=[logging.StreamHandler(), logging.FileHandler(folder / 'train.log')],
     )
     logging.getLogger('lightning').setLevel(logging.WARNING)
-    Trainer(recipe, folder, state).run(arguments.until)
+    trainer = Trainer(recipe, folder, state)
+    if arguments.init and arguments.resume == 'F':
+        trainer.start_from(load_checkpoint(Path(arguments.init))['ema'])
+    trainer.run(arguments.until)
 
 
 def main() -> int:

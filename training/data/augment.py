@@ -25,7 +25,7 @@ class Augmentation(BaseModel):
 
     height: int = 256
     width: int = 448
-    zoom: tuple[float, float] = (0.55, 1.6)
+    zoom: tuple[float, float] = (0.6, 1.75)
     """Side of the window over the output's side, in pixels of the cached picture."""
     aspect: float = 0.25
     """Log-range of the window's extra stretch, each way."""
@@ -34,7 +34,8 @@ class Augmentation(BaseModel):
     """Degrees each way."""
     perspective: float = 0.06
     """Largest shift of a corner, over the window's side."""
-    brightness: float = 0.35
+    exposure: tuple[float, float] = (0.3, 1.4)
+    """Range of the factor on brightness, drawn evenly in its logarithm."""
     contrast: float = 0.35
     gamma: float = 0.35
     colour_gain: float = 0.18
@@ -78,7 +79,7 @@ def _tone(image: U8, a: Augmentation, rng: np.random.Generator) -> U8:
     gain = 1 + rng.uniform(-a.colour_gain, a.colour_gain, 3)
     x = x ** np.exp(rng.uniform(-a.gamma, a.gamma))
     x = (x - 0.45) * (1 + rng.uniform(-a.contrast, a.contrast)) + 0.45
-    x = x * (1 + rng.uniform(-a.brightness, a.brightness)) * gain
+    x = x * np.exp(rng.uniform(*np.log(a.exposure))) * gain
     table = np.clip(x * 255, 0, 255).astype(np.uint8)
     image = cv2.LUT(image, table.reshape(256, 1, 3))
     amount = 0.0 if rng.random() < a.grey else 1 + rng.uniform(-a.saturation, a.saturation)

@@ -16,13 +16,15 @@ from seg_node_training.losses import UNKNOWN
 
 U8 = npt.NDArray[np.uint8]
 
-KNOWLEDGE = ('ids', 'road', 'line', 'road+paint', 'teacher', 'teacher_lines')
+KNOWLEDGE = ('ids', 'road', 'line', 'road+paint', 'teacher', 'teacher_above', 'teacher_lines')
 """What a folder's labels are trusted for, by name:
 
 `ids`: both classes from `labels/` (1 road, 2 marking; the road plane is 1 or 2); `road`: only the
 road plane of `labels/`; `line`: only class 2 of `labels/`; `road+paint`: road from `labels/`,
 markings from `teacher_paint/`; `teacher`: soft road from `teacher_road/` where it is sure,
-markings from `teacher_paint/`; `teacher_lines`: markings from `teacher_paint/` alone.
+markings from `teacher_paint/`; `teacher_above`: the same, but "no road" is believed only above the
+highest road pixel (the teacher means "drivable for me": where oncoming lanes are in the picture
+it says no to them); `teacher_lines`: markings from `teacher_paint/` alone.
 """
 
 
@@ -100,9 +102,9 @@ class FolderSet:
             image,
             beside('labels') if self.knows in ('ids', 'road', 'line', 'road+paint') else None,
             beside('teacher_paint')
-            if self.knows in ('road+paint', 'teacher', 'teacher_lines')
+            if self.knows in ('road+paint', 'teacher', 'teacher_above', 'teacher_lines')
             else None,
-            beside('teacher_road') if self.knows == 'teacher' else None,
+            beside('teacher_road') if self.knows in ('teacher', 'teacher_above') else None,
         )
 
     def load(self, source: Source) -> tuple[U8, U8]:
@@ -118,7 +120,9 @@ class FolderSet:
             if self.knows in ('ids', 'line'):
                 target[1] = np.select([ids == 255, ids == 2], [UNKNOWN, 254], 0)
         if source.road is not None:
-            target[0] = sure_road(_read_plane(source.road, image, exact=False))
+            target[0] = sure_road(
+                _read_plane(source.road, image, exact=False), self.knows == 'teacher_above'
+            )
         if source.paint is not None:
             paint = _read_plane(source.paint, image, exact=True)
             road = target[0] if self.knows != 'teacher_lines' else None
@@ -130,20 +134,22 @@ class FolderSet:
         return image, target
 
 
-def sure_road(probability: U8) -> U8:
-    """Soft road target (0..254, 255 unknown) from a teacher's probability x 255.
+def sure_road(probability: U8, only_above: bool = False) -> U8:
+    """Soft road target (0..254, 255 unknown) from a teacher's probability x 255, uint8 (H, W).
 
-    Above 0.8 it is kept as it is. Below 0.06 it is background only above the highest road pixel
-    or at the far side of it; elsewhere the teacher means "drivable for me", which leaves out the
-    oncoming lanes, so it is unknown.
+    Above 0.8 it is kept as it is; below 0.06 it is background, with `only_above` in the rows
+    above the highest road pixel alone; between, and close to the road's edge, it is unknown.
     """
     soft = np.full(probability.shape, UNKNOWN, np.uint8)
     sure = probability > 204
     soft[sure] = np.minimum(probability[sure], 254)
-    rows = np.flatnonzero((probability > 127).any(1))
-    horizon = int(rows[0]) if len(rows) else 0
-    nothing = probability < 16
-    soft[:horizon][nothing[:horizon]] = 0
+    reach = max(3, probability.shape[1] // 80) | 1
+    near = cv2.dilate((probability > 127).astype(np.uint8), np.ones((reach, reach), np.uint8))
+    nothing = (probability < 16) & (near == 0)
+    if only_above:
+        rows = np.flatnonzero((probability > 127).any(1))
+        nothing[int(rows[0]) if len(rows) else 0 :] = False
+    soft[nothing] = 0
     return soft
 
 

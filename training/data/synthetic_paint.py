@@ -165,7 +165,7 @@ def paint_markings(image: U8, target: U8, rng: np.random.Generator) -> tuple[U8,
     part = image[ground.top :].astype(np.float32)
     grey = cv2.cvtColor(image[ground.top :], cv2.COLOR_BGR2GRAY)
     light = cv2.addWeighted(grey, 0.35, cv2.blur(grey, (31, 31)), 0.65, 6).astype(np.float32)
-    paint = light[..., None] * (rng.uniform(1.3, 2.6) * _colour(rng))
+    paint = light[..., None] * (np.exp(rng.uniform(np.log(1.15), np.log(2.6))) * _colour(rng))
     painted = image.copy()
     painted[ground.top :] = np.clip(part + alpha * (paint - part), 0, 255).astype(np.uint8)
     labelled = target.copy()

@@ -1,0 +1,151 @@
+"""Adapters, augmentation and the mixture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from seg_node.errors import ConfigError, InputError
+from seg_node_training.data.augment import Augmentation, augment
+from seg_node_training.data.cache import CachedSet
+from seg_node_training.data.folders import FolderSet, sure_road
+from seg_node_training.data.mixing import MixedPairs, StepLoader
+from seg_node_training.data.synthetic_paint import paint_markings
+from seg_node_training.losses import UNKNOWN
+
+
+def write_pair(folder: Path, stem: str, ids: np.ndarray, seed: int = 0) -> None:
+    """A noisy picture and its ids under images/ and labels/."""
+    picture = np.random.default_rng(seed).integers(0, 256, (*ids.shape, 3), np.uint8)
+    for kind, array in (('images', picture), ('labels', ids)):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / kind / f'{stem}.png'), array)
+
+
+@pytest.fixture
+def road_ids() -> np.ndarray:
+    """uint8 (72, 128): sky, a road that widens, a line, a strip of ignore."""
+    ids = np.zeros((72, 128), np.uint8)
+    cv2.fillPoly(ids, [np.array([[60, 30], [68, 30], [120, 71], [8, 71]])], 1)
+    cv2.line(ids, (64, 32), (64, 71), 2, 3)
+    ids[:, :4] = 255
+    return ids
+
+
+@pytest.mark.parametrize(
+    ('knows', 'road', 'lane'), [('ids', True, True), ('road', True, False), ('line', False, True)]
+)
+def test_a_folder_says_only_what_it_knows(tmp_path, road_ids, knows, road, lane):
+    write_pair(tmp_path, 'a', road_ids)
+    data = FolderSet('set', tmp_path, knows)
+    image, target = data.load(data.sources()[0])
+    assert image.shape == (72, 128, 3)
+    assert bool(np.any(target[0] != UNKNOWN)) is road
+    assert bool(np.any(target[1] != UNKNOWN)) is lane
+    assert np.all(target[:, :, :4] == UNKNOWN)
+    if road:
+        np.testing.assert_array_equal(target[0] == 254, (road_ids == 1) | (road_ids == 2))
+    if lane:
+        np.testing.assert_array_equal(target[1] == 254, road_ids == 2)
+
+
+def test_all_missing_labels_are_named_at_once(tmp_path, road_ids):
+    for stem in 'abc':
+        write_pair(tmp_path, stem, road_ids)
+    (tmp_path / 'labels/a.png').unlink()
+    (tmp_path / 'labels/c.png').unlink()
+    with pytest.raises(InputError, match=r'2 problems.*a\.png.*c\.png'):
+        FolderSet('set', tmp_path, 'ids').sources()
+
+
+def test_size_mismatch_is_named_before_training(tmp_path, road_ids):
+    write_pair(tmp_path, 'a', road_ids)
+    cv2.imwrite(str(tmp_path / 'labels/a.png'), road_ids[:10])
+    with pytest.raises(InputError, match='expected the size of its picture, 128x72, got 128x10'):
+        CachedSet(FolderSet('set', tmp_path, 'ids'), tmp_path / 'cache', 72, 128)
+
+
+def test_empty_split_and_unknown_knowledge(tmp_path, road_ids):
+    write_pair(tmp_path, 'a', road_ids)
+    (tmp_path / 'val.txt').write_text('')
+    with pytest.raises(InputError, match='empty'):
+        FolderSet('set', tmp_path, 'ids', 'val.txt').sources()
+    with pytest.raises(ConfigError, match='expected one of ids, road'):
+        FolderSet('set', tmp_path, 'everything').sources()
+
+
+def test_sure_road_keeps_only_the_sure():
+    soft = np.full((40, 160), 100, np.uint8)
+    soft[:10] = 0
+    soft[20:, 60:100] = 255
+    soft[20:, :20] = 3
+    target = sure_road(soft)
+    assert np.all(target[:10] == 0)
+    assert np.all(target[20:, 60:100] == 254)
+    assert np.all(target[20:, :20] == 0)
+    assert np.all(target[12:18] == UNKNOWN)
+    above = sure_road(soft, only_above=True)
+    assert np.all(above[20:, :20] == UNKNOWN)
+    assert np.all(above[:10] == 0)
+
+
+def test_augmentation_moves_picture_and_target_together():
+    image = np.zeros((90, 160, 3), np.uint8)
+    cv2.rectangle(image, (50, 30), (110, 70), (255, 255, 255), -1)
+    target = np.where(image[..., 0] > 127, 254, 0).astype(np.uint8)[None].repeat(2, 0)
+    plain = dict.fromkeys(
+        ('gamma', 'contrast', 'colour_gain', 'saturation', 'grey', 'shadow', 'blur', 'noise'), 0.0
+    )
+    strength = Augmentation(height=64, width=112, jpeg=0, exposure=(1, 1), **plain)
+    for seed in range(8):
+        made, planes = augment(image, target, strength, np.random.default_rng(seed))
+        known = planes[0] != UNKNOWN
+        agree = (made[..., 1] > 127)[known] == (planes[0] > 127)[known]
+        assert agree.mean() > 0.97
+        assert known.mean() > 0.2
+
+
+def test_painted_markings_are_bright_labelled_and_on_the_road(road_ids):
+    road = np.kron((road_ids > 0) & (road_ids < 255), np.ones((4, 4), np.uint8)).astype(np.uint8)
+    image = np.full((*road.shape, 3), 90, np.uint8)
+    target = np.stack([road * 254, np.zeros_like(road)])
+    found = 0
+    for seed in range(20):
+        painted, labelled = paint_markings(image, target, np.random.default_rng(seed))
+        lane = labelled[1] == 254
+        found += int(lane.any())
+        assert not np.any(lane & (road == 0))
+        np.testing.assert_array_equal(labelled[0], target[0])
+        untouched = (labelled[1] == 0) & (painted.astype(int) - image > 60).any(2)
+        assert untouched.sum() <= 0.02 * max(1, lane.sum())
+    assert found >= 15
+    assert np.all(image == 90), 'the cached picture must stay as it was'
+
+
+def make_pairs(folder: Path, road_ids: np.ndarray, seed: int = 3) -> MixedPairs:
+    """A mixture of two cached sets."""
+    sets = []
+    for name, knows in (('first', 'ids'), ('second', 'road')):
+        for index in range(2):
+            write_pair(folder / name, f'p{index}', road_ids, index)
+        sets.append(CachedSet(FolderSet(name, folder / name, knows), folder / 'cache', 72, 128))
+    return MixedPairs(sets, [1.0, 2.0], Augmentation(height=32, width=64, markings=0.5), seed)
+
+
+def test_a_pair_depends_on_seed_and_position_alone(tmp_path, road_ids):
+    pairs = make_pairs(tmp_path, road_ids)
+    whole = list(StepLoader(pairs, 0, 4, 2, workers=0))
+    late = list(StepLoader(pairs, 2, 4, 2, workers=1))
+    for (image, target), (other_image, other_target) in zip(whole[2:], late):
+        assert bool((image == other_image).all())
+        assert bool((target == other_target).all())
+    changed = make_pairs(tmp_path, road_ids, seed=4)[0]
+    assert not bool((changed[0] == pairs[0][0]).all())
+
+
+def test_no_training_set_is_one_clear_line():
+    with pytest.raises(ConfigError, match='expected a training set'):
+        MixedPairs([], [], Augmentation(), 0)

@@ -1,0 +1,95 @@
+"""Losses and metrics against values worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from seg_node_training.confusion import Confusion, truth_ids
+from seg_node_training.losses import UNKNOWN, masked_bce, masked_dice, split_target
+from seg_node_training.metrics import BinaryCount, SetScore
+
+
+def test_bce_is_the_mean_over_known_pixels():
+    logits = torch.zeros(1, 1, 1, 4)
+    logits[..., 3] = 50.0  # would cost 50 if it counted
+    target, known = split_target(torch.tensor([[[[254, 0, 127, UNKNOWN]]]], dtype=torch.uint8))
+    assert masked_bce(logits, target, known).item() == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_dice_by_hand():
+    logits = torch.full((1, 1, 1, 4), -1e3)
+    logits[..., :2] = 1e3
+    target, known = split_target(torch.tensor([[[[254, 0, 254, 0]]]], dtype=torch.uint8))
+    # One hit, two found, two true: 1 - (2 * 1 + 1) / (2 + 2 + 1)
+    assert masked_dice(logits, target, known).item() == pytest.approx(1 - 3 / 5, abs=1e-6)
+
+
+def test_a_class_nobody_knows_gives_no_loss_and_no_gradient():
+    logits = torch.randn(2, 2, 4, 4, requires_grad=True)
+    codes = torch.full((2, 2, 4, 4), UNKNOWN, dtype=torch.uint8)
+    codes[:, 0] = 254
+    target, known = split_target(codes)
+    loss = masked_bce(logits, target, known) + masked_dice(logits, target, known)
+    loss.backward()
+    assert torch.count_nonzero(logits.grad[:, 1]) == 0
+    assert torch.count_nonzero(logits.grad[:, 0]) > 0
+    alone = logits.detach()[:, :1]
+    same = masked_bce(alone, target[:, :1], known[:, :1])
+    same = same + masked_dice(alone, target[:, :1], known[:, :1])
+    assert loss.item() == pytest.approx(same.item(), abs=1e-6)
+
+
+def test_nothing_known_at_all_is_zero_and_finite():
+    logits = torch.randn(1, 2, 3, 3, requires_grad=True)
+    target, known = split_target(torch.full((1, 2, 3, 3), UNKNOWN, dtype=torch.uint8))
+    loss = masked_bce(logits, target, known) + masked_dice(logits, target, known)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_soft_targets_are_probabilities():
+    target, known = split_target(torch.tensor([0, 127, 254, 255], dtype=torch.uint8))
+    assert target[:3].tolist() == [0.0, 0.5, 1.0]
+    assert known.tolist() == [1.0, 1.0, 1.0, 0.0]
+
+
+def test_counts_leave_out_unknown_pixels():
+    count = BinaryCount()
+    found = np.array([[True, True, False, True]])
+    count.add(found, np.array([[254, 0, 254, 255]], np.uint8))
+    assert (count.true_positive, count.false_positive, count.false_negative) == (1, 1, 1)
+    assert count.iou == pytest.approx(1 / 3)
+    assert count.precision == pytest.approx(1 / 2)
+    assert count.recall == pytest.approx(1 / 2)
+
+
+def test_iou_is_accumulated_over_pictures_not_averaged():
+    score = SetScore(('road', 'lane_marking'))
+    unknown = np.full((1, 4), 255, np.uint8)
+    for found, truth in (([1, 1, 1, 1], [254] * 4), ([1, 0, 0, 0], [0, 254, 0, 0])):
+        planes = {'road': np.array([found], bool), 'lane_marking': np.zeros((1, 4), bool)}
+        score.add('picture', planes, np.stack([np.array([truth], np.uint8), unknown]))
+    assert score.summary()['road']['iou'] == pytest.approx(4 / 6)
+    assert 'lane_marking' not in score.summary()
+
+
+def test_confusion_by_hand():
+    confusion = Confusion(('background', 'road', 'lane_marking'))
+    truth = np.array([[0, 1, 1, 2, 255]], np.uint8)
+    confusion.add(truth, np.array([[0, 1, 2, 2, 0]], np.uint8))
+    assert confusion.counts.tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 1]]
+    assert confusion.iou() == {'background': 1.0, 'road': 0.5, 'lane_marking': 0.5}
+    assert confusion.mean_iou() == pytest.approx(2 / 3)
+
+
+def test_truth_of_a_road_only_target_has_two_ids():
+    road = np.array([[254, 0, 255]], np.uint8)
+    unknown = np.full((1, 3), 255, np.uint8)
+    assert truth_ids(np.stack([road, unknown])).tolist() == [[1, 0, 255]]
+    lane = np.array([[254, 0, 0]], np.uint8)
+    assert truth_ids(np.stack([road, lane])).tolist() == [[2, 0, 255]]

@@ -1,0 +1,292 @@
+"""Training runs at toy size: overfit, resume, checkpoints, export, quantization."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from seg_node.errors import ConfigError, ModelError, SegNodeError
+from seg_node.model.spec import ModelSpec
+from seg_node_training.checkpoint import latest_checkpoint, load_checkpoint, load_model
+from seg_node_training.config import Recipe, parse_recipe
+from seg_node_training.evaluate import evaluate_sets, figures, torch_scorer
+from seg_node_training.graph import (
+    Contract,
+    compare_with_torch,
+    convolution_names,
+    export_graph,
+    unquantized_convolutions,
+    write_metadata,
+)
+from seg_node_training.loop import Trainer
+from seg_node_training.models import build_model, count_parameters
+from seg_node_training.ptq import downstream, quantize_int8
+from seg_node_training.runtimes import onnxruntime_scorer, openvino_scorer
+from seg_node_training.specs import describe
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory) -> Path:
+    """Four plain scenes, each with a road and a line, under images/ and labels/."""
+    folder = tmp_path_factory.mktemp('scenes')
+    rng = np.random.default_rng(0)
+    for index in range(4):
+        ids = np.zeros((64, 128), np.uint8)
+        x = 40 + 12 * index
+        cv2.fillPoly(ids, [np.array([[x, 20], [x + 10, 20], [126, 63], [2, 63]])], 1)
+        cv2.line(ids, (x + 5, 22), (60, 63), 2, 5)
+        colours = np.array([[40, 120, 60], [90, 90, 95], [230, 230, 230]], np.int16)
+        picture = colours[ids] + rng.integers(-12, 12, (64, 128, 1))
+        for kind, array in (
+            ('images', np.clip(picture, 0, 255).astype(np.uint8)),
+            ('labels', ids),
+        ):
+            (folder / kind).mkdir(exist_ok=True)
+            cv2.imwrite(str(folder / kind / f'{index}.png'), array)
+    return folder
+
+
+def toy_recipe(folder: Path, cache: Path, **loop: object) -> Recipe:
+    """A recipe of seconds on the scenes in `folder`."""
+    part = {'name': 'scenes', 'path': str(folder), 'knows': 'ids'}
+    raw = {
+        'name': 'toy',
+        'prefix_name': 'unet',
+        'model': {'name': 'light_unet', 'options': {'base': 8, 'depth': 2, 'stem': 8}},
+        'input': {'height': 64, 'width': 128},
+        'data': {
+            'cache': str(cache),
+            'cache_height': 64,
+            'cache_width': 128,
+            'train': [part],
+            'evaluate': [part],
+            'calibrate': [part],
+        },
+        'augmentation': {
+            **{'height': 64, 'width': 128, 'zoom': [0.95, 1.05], 'aspect': 0.0, 'flip': 0.0},
+            **{'rotation': 0.0, 'perspective': 0.0, 'exposure': [0.9, 1.1], 'shadow': 0.0},
+            **{'blur': 0.0, 'noise': 0.0, 'jpeg': 0.0, 'grey': 0.0},
+        },
+        'optimizer': {'rate': 0.01, 'warmup_steps': 5},
+        'loop': {
+            **{'steps': 12, 'batch_size': 4, 'steps_per_epoch': 4, 'evaluate_every': 1000},
+            **{'precision': '32-true', 'ema': 0.9, 'workers': 0, 'seed': 5},
+            **loop,
+        },
+    }
+    return parse_recipe(raw, 'toy')
+
+
+@pytest.fixture(scope='module')
+def trained(pictures, tmp_path_factory) -> Path:
+    """Checkpoint of a run that has overfitted the four scenes."""
+    folder = tmp_path_factory.mktemp('run')
+    recipe = toy_recipe(pictures, folder / 'cache', steps=120, steps_per_epoch=60)
+    Trainer(recipe, folder).run()
+    found = latest_checkpoint(folder, 'unet')
+    assert found is not None
+    return found
+
+
+def test_four_pictures_are_learnt(trained):
+    model, recipe, state = load_model(trained)
+    result = figures(evaluate_sets(torch_scorer(model, recipe.head), recipe, recipe.data.evaluate))
+    assert result['scenes/road'] >= 0.95
+    assert result['scenes/lane_marking'] >= 0.85
+    assert state['history'][-1]['loss'] < 0.6 * state['history'][0]['loss']
+    assert trained.name == 'unet_epoch002.pth'
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(pictures, tmp_path):
+    recipe = toy_recipe(pictures, tmp_path / 'cache')
+    whole = Trainer(recipe, tmp_path / 'whole')
+    whole.run()
+    Trainer(recipe, tmp_path / 'parts').run(until=7)
+    found = latest_checkpoint(tmp_path / 'parts', 'unet')
+    parts = Trainer(recipe, tmp_path / 'parts', load_checkpoint(found))
+    assert parts.step == 7
+    parts.run()
+    for key, value in whole.state()['ema'].items():
+        torch.testing.assert_close(parts.state()['ema'][key], value, atol=1e-4, rtol=1e-4)
+    assert whole.history[-1]['loss'] == pytest.approx(parts.history[-1]['loss'], abs=1e-4)
+    assert [row['step'] for row in parts.history] == [4, 8, 12]
+
+
+def test_nan_batches_are_skipped_counted_and_fatal_when_they_persist(pictures, tmp_path):
+    recipe = toy_recipe(pictures, tmp_path / 'cache', max_bad_batches=2)
+    trainer = Trainer(recipe, tmp_path)
+    before = {k: v.clone() for k, v in trainer.model.module.named_parameters()}
+    bad = torch.zeros(2, 3, 64, 128)
+    bad[0, 0, 0, 0] = float('nan')
+    target = torch.zeros(2, 2, 64, 128, dtype=torch.uint8)
+    assert trainer.train_step(bad, target) is None
+    assert trainer.bad_batches == 1
+    for key, value in trainer.model.module.named_parameters():
+        assert torch.equal(value, before[key])
+    trainer.train_step(bad, target)
+    with pytest.raises(SegNodeError, match='3 batches without a finite loss'):
+        trainer.train_step(bad, target)
+
+
+def test_broken_checkpoints_are_one_clear_line(trained, tmp_path):
+    cut = tmp_path / 'cut.pth'
+    cut.write_bytes(trained.read_bytes()[:5000])
+    other = tmp_path / 'other.pth'
+    torch.save({'weights': torch.zeros(2)}, other)
+    for path, text in (
+        (cut, 'truncated or not a checkpoint'),
+        (other, 'expected a checkpoint of format'),
+        (tmp_path / 'none.pth', 'no such checkpoint'),
+    ):
+        with pytest.raises(ModelError, match=text) as caught:
+            load_checkpoint(path)
+        assert '\n' not in str(caught.value)
+
+
+def test_weights_of_another_model_are_refused(trained, pictures, tmp_path):
+    state = load_checkpoint(trained)
+    recipe = toy_recipe(pictures, tmp_path / 'cache')
+    raw = recipe.model_dump(mode='json')
+    raw['model']['options'] = {'base': 4, 'depth': 2, 'stem': 8}
+    with pytest.raises(ModelError, match='weights of another model'):
+        Trainer(parse_recipe(raw, 'toy'), tmp_path, state)
+
+
+@pytest.fixture(scope='module')
+def exported(trained, tmp_path_factory) -> tuple[Contract, Path, Path, Recipe]:
+    """Contract module, fp32 file, int8 file, recipe."""
+    folder = tmp_path_factory.mktemp('export')
+    model, recipe, _ = load_model(trained)
+    contract = Contract(model, 'sigmoid', (128, 100), (64, 128))
+    fp32, int8 = folder / 'a_fp32.onnx', folder / 'a_int8.onnx'
+    export_graph(contract, (64, 128), fp32)
+    rng = np.random.default_rng(1)
+    quantize_int8(fp32, int8, list(rng.integers(0, 256, (6, 64, 128, 3), np.uint8)), 'minmax')
+    return contract, fp32, int8, recipe
+
+
+def test_export_equals_torch_and_both_runtimes_agree(exported, trained):
+    contract, fp32, _, _ = exported
+    rng = np.random.default_rng(2)
+    images = list(rng.integers(0, 256, (3, 64, 128, 3), np.uint8))
+    assert compare_with_torch(contract, fp32, images) <= 1
+    model, recipe, _ = load_model(trained)
+    plain = torch_scorer(model, recipe.head)
+    for scorer in (onnxruntime_scorer(fp32), openvino_scorer(fp32)):
+        for image in images:
+            assert np.abs(plain(image).astype(int) - scorer(image)).max() <= 1
+
+
+def test_graph_is_the_contract(exported):
+    _, fp32, int8, _ = exported
+    for path in (fp32, int8):
+        graph = onnx.load(path).graph
+        ports = {
+            p.name: (
+                p.type.tensor_type.elem_type,
+                [d.dim_value for d in p.type.tensor_type.shape.dim],
+            )
+            for p in (*graph.input, *graph.output)
+        }
+        assert ports == {
+            'image': (onnx.TensorProto.UINT8, [1, 64, 128, 3]),
+            'mask': (onnx.TensorProto.UINT8, [1, 64, 128]),
+            'scores': (onnx.TensorProto.UINT8, [1, 2, 64, 128]),
+        }
+
+
+def test_mask_in_the_graph_follows_the_thresholds(exported):
+    import onnxruntime
+
+    _, fp32, _, _ = exported
+    session = onnxruntime.InferenceSession(str(fp32))
+    image = np.random.default_rng(4).integers(0, 256, (1, 64, 128, 3), np.uint8)
+    mask, scores = session.run(['mask', 'scores'], {'image': image})
+    wanted = np.where(scores[:, 1] >= 100, 2, (scores[:, 0] >= 128).astype(np.uint8))
+    np.testing.assert_array_equal(mask, wanted)
+
+
+def test_every_convolution_but_the_head_is_int8(exported):
+    _, fp32, int8, _ = exported
+    names = convolution_names(fp32)
+    assert unquantized_convolutions(int8) == names[-1:]
+    assert len(convolution_names(int8)) == len(names) == 12
+    assert set(unquantized_convolutions(fp32)) == set(names)
+    # ReLU is folded into the convolutions: nothing but the head's tail is left in float.
+    kinds = [node.op_type for node in onnx.load(int8).graph.node]
+    assert 'Relu' not in kinds
+    assert {'Sigmoid', 'Round'} <= {
+        n.op_type for n in onnx.load(fp32).graph.node if n.name in downstream(fp32, names[-1:])
+    }
+
+
+def test_camera_bytes_enter_int8_unscaled(exported):
+    graph = onnx.load(exported[2]).graph
+    values = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
+    cast = next(n for n in graph.node if n.op_type == 'Cast')
+    first = next(n for n in graph.node if n.input and n.input[0] == cast.output[0])
+    assert first.op_type == 'QuantizeLinear'
+    assert float(values[first.input[1]]) == 1.0
+    assert int(values[first.input[2]]) == 0
+
+
+def test_metadata_round_trip(exported, tmp_path, trained):
+    _, _, int8, recipe = exported
+    copy = tmp_path / 'copy_int8.onnx'
+    copy.write_bytes(int8.read_bytes())
+    base = ModelSpec('toy', recipe.class_set, 'sigmoid', (128, 100))
+    state = load_checkpoint(trained)
+    spec = describe(base, recipe, 'int8', {'int8': {'scenes/road': 0.5}}, {'observer': 'x'}, state)
+    write_metadata(copy, spec)
+    found = {p.key: p.value for p in onnx.load(copy).metadata_props}
+    again = ModelSpec.from_metadata('copy', found)
+    assert again == spec
+    assert again.training_data[0]['name'] == 'scenes'
+    assert again.thresholds == (128, 100)
+
+
+def test_light_unet_has_the_size_that_was_measured():
+    model = build_model('light_unet', 2, base=16, depth=4, stem=16)
+    assert count_parameters(model) == 1_967_320
+    assert model(torch.zeros(1, 3, 64, 96)).shape == (1, 2, 64, 96)
+
+
+def test_unknown_names_come_with_the_nearest():
+    with pytest.raises(ConfigError, match='did you mean light_unet'):
+        build_model('light_unett', 2)
+    with pytest.raises(ConfigError, match=r'loop\.step_per_epoch.*did you mean steps_per_epoch'):
+        parse_recipe({'name': 'x', 'loop': {'step_per_epoch': 3}}, 'x')
+    with pytest.raises(ConfigError, match='2 problems'):
+        parse_recipe({'name': 'x', 'heads': 'sigmoid', 'loop': {'steps': 0}}, 'x')
+
+
+@pytest.mark.parametrize(
+    ('words', 'text'),
+    [
+        (['train.py', 'T', '-p', 'nowhere.pth'], 'no such checkpoint'),
+        (['train.py', 'F', '--config', 'light_unnet'], 'expected a .yaml file or one of'),
+        (['inference.py', 'nowhere.pth'], 'no such checkpoint'),
+        (['quantize.py', 'nowhere.pth', '-o', 'x_int8.onnx'], 'no such checkpoint'),
+    ],
+)
+def test_command_lines_fail_in_one_line(words, text, tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / 'training' / words[0]), *words[1:]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert text in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
