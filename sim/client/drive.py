@@ -6,7 +6,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,16 @@ from seg_node_sim.scene import Pose
 _FIRST_IMAGE_TICKS = 30
 _FIRST_IMAGE_S = 0.5
 _SPAWN_TRIES = 50
+_DROP_M = 0.3
+
+
+class Place(BaseModel):
+    """A pose (CARLA's axes) in a town."""
+
+    model_config = ConfigDict(frozen=True, extra='forbid')
+
+    town: str
+    pose: Pose
 
 
 class DriveRequest(BaseModel):
@@ -33,7 +43,8 @@ class DriveRequest(BaseModel):
     town '' and weather 'keep' leave what the server has. fps: simulated ticks a second. fresh:
     load the town anew first. traffic: other vehicles. settle: ticks before the cameras
     are there. slower_percent: below the speed limit. lane_offset_m: to the right of the lane's
-    middle. traffic_port 0: any free one.
+    middle. traffic_port 0: any free one. resume_at: where to go on, in that town, after a
+    connection was lost.
     """
 
     model_config = ConfigDict(frozen=True, extra='forbid')
@@ -53,6 +64,7 @@ class DriveRequest(BaseModel):
     settle: int = Field(10, ge=0, le=10000)
     slower_percent: float = Field(0.0, ge=-200.0, le=100.0)
     lane_offset_m: float = Field(0.0, ge=-3.0, le=3.0)
+    resume_at: Place | None = None
 
     @property
     def address(self) -> Address:
@@ -201,6 +213,10 @@ class Drive:
         else:
             candidates = list(world.get_map().get_spawn_points())
             random.Random(f'spawn {request.seed}').shuffle(candidates)
+        place = request.resume_at
+        if place is not None and place.town == self.session.town:
+            above_ground = replace(place.pose, z=place.pose.z + _DROP_M)
+            candidates.insert(0, transform_of(carla, above_ground))
         for transform in candidates[:_SPAWN_TRIES]:
             self.ego = world.try_spawn_actor(blueprint, transform)
             if self.ego is not None:
@@ -260,6 +276,7 @@ def open_drive(
     retry_s: float = 0.0,
     say: Callable[[str], None] = lambda _: None,
     connected: Callable[[], None] = lambda: None,
+    pulse: Callable[[], None] = lambda: None,
 ) -> Iterator[Drive]:
     """Connect, spawn, and give a `Drive` whose `tick` is ready; clean up at the end.
 
@@ -267,7 +284,7 @@ def open_drive(
     Raises `ServerError`, `ServerLost`, `ConfigError`.
     """
     cameras = len(request.rig.cameras)
-    session = Session.connect(request.address, retry_s, cameras + 2, say)
+    session = Session.connect(request.address, retry_s, cameras + 2, say, pulse)
     connected()
     drive = Drive(request, session)
     started = time.monotonic()

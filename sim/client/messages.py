@@ -28,6 +28,13 @@ class Free:
 
 
 @dataclass(frozen=True)
+class ChangeWeather:
+    """To the child: weather from the next tick on, as `parse_weather` takes it."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Stop:
     """To the child: clean up and end."""
 

@@ -25,9 +25,20 @@ from seg_node.errors import ConfigError
 from seg_node_sim.client.carla_api import require_carla
 from seg_node_sim.client.drive import DriveRequest, Tick
 from seg_node_sim.client.errors import ServerError, ServerLost
-from seg_node_sim.client.messages import Connected, Failed, Free, Order, Ready, Said, Stop, Ticked
+from seg_node_sim.client.messages import (
+    ChangeWeather,
+    Connected,
+    Failed,
+    Free,
+    Order,
+    Ready,
+    Said,
+    Stop,
+    Ticked,
+)
 from seg_node_sim.client.session import LOAD_TIMEOUT_S
 from seg_node_sim.client.shared import SharedFrames
+from seg_node_sim.client.weather import parse_weather
 
 _SLOTS = 4
 _EXIT_S = 10.0
@@ -79,6 +90,11 @@ class DriveProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def change_weather(self, text: str) -> None:
+        """Another weather from the next tick on; `parse_weather` says what `text` may be."""
+        parse_weather(text)
+        self._send(ChangeWeather(text))
 
     def interrupt(self) -> None:
         """Let the iteration end soon; may be called from another thread or a signal handler."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -48,14 +49,17 @@ class Session:
         retry_s: float = 0.0,
         worker_threads: int = 0,
         say: Callable[[str], None] = lambda _: None,
+        pulse: Callable[[], None] = lambda: None,
     ) -> Session:
         """Connect, trying again for `retry_s` seconds. Raises `ServerError` with one line.
 
         `worker_threads` must exceed the number of cameras that are listened to, else their
-        callbacks and a call that holds Python's lock wait for each other.
+        callbacks and a call that holds Python's lock wait for each other. `pulse` is called while
+        waiting; what it raises ends the waiting.
         """
         carla = require_carla()
         deadline = time.monotonic() + retry_s
+        _wait_for_port(address, deadline, say, pulse)
         while True:
             try:
                 client = carla.Client(address.host, address.port, worker_threads)
@@ -69,6 +73,7 @@ class Session:
                         f'no CARLA server answers on {address} within '
                         f'{max(retry_s, address.timeout_s):g} s ({first_line(error)})'
                     ) from None
+                pulse()
                 time.sleep(_RETRY_S)
         if version != client.get_client_version():
             say(
@@ -166,6 +171,26 @@ class Session:
             return function(*arguments)
         except RuntimeError as error:
             raise ServerError(f'server {self.address}: {first_line(error)}') from None
+
+
+def _wait_for_port(
+    address: Address, deadline: float, say: Callable[[str], None], pulse: Callable[[], None]
+) -> None:
+    # The CARLA library notices only at its full time-out that nobody listens.
+    waiting = False
+    while True:
+        try:
+            socket.create_connection((address.host, address.port), address.timeout_s).close()
+            return
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if time.monotonic() >= deadline:
+                raise ServerError(f'no CARLA server on {address}: {reason}') from None
+        if not waiting:
+            say(f'waiting for a CARLA server on {address} ({reason})')
+            waiting = True
+        pulse()
+        time.sleep(_RETRY_S)
 
 
 def first_line(error: BaseException) -> str:

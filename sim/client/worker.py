@@ -18,8 +18,19 @@ from typing import Any
 from seg_node.errors import SegNodeError
 from seg_node_sim.client.drive import Drive, open_drive
 from seg_node_sim.client.errors import ServerError, ServerLost
-from seg_node_sim.client.messages import Connected, Failed, Free, Order, Ready, Said, Stop, Ticked
+from seg_node_sim.client.messages import (
+    ChangeWeather,
+    Connected,
+    Failed,
+    Free,
+    Order,
+    Ready,
+    Said,
+    Stop,
+    Ticked,
+)
 from seg_node_sim.client.shared import SharedFrames
+from seg_node_sim.client.weather import parse_weather
 
 
 class _Stopped(Exception):
@@ -34,12 +45,13 @@ class Worker:
         self._order: Order = connection.recv()
         self._frames = SharedFrames(self._order.request.rig, self._order.slots, descriptor)
         self._free = list(range(self._order.slots))
+        self._weather: str | None = None
 
     def run(self) -> None:
         """Drive until told to stop."""
         order = self._order
         connected = partial(self._connection.send, Connected())
-        with open_drive(order.request, order.retry_s, self._say, connected) as drive:
+        with open_drive(order.request, order.retry_s, self._say, connected, self._hear) as drive:
             session = drive.session
             xodr = session.world.get_map().to_opendrive()
             self._connection.send(Ready(session.server_version, session.town, xodr))
@@ -53,6 +65,10 @@ class Worker:
                     self._wait_until(due)
 
     def _step(self, drive: Drive) -> None:
+        wanted, self._weather = self._weather, None
+        weather = parse_weather(wanted or 'keep', drive.request.seed)
+        if weather is not None:
+            drive.session.set_weather(weather)
         tick = drive.tick()
         slot = self._free.pop(0)
         for name, place in self._frames.images(slot).items():
@@ -64,9 +80,9 @@ class Worker:
     def _wait_until(self, due: float) -> None:
         while (left := due - time.monotonic()) > 0.0:
             if self._connection.poll(left):
-                self._hear(block=False)
+                self._hear()
 
-    def _hear(self, block: bool) -> None:
+    def _hear(self, block: bool = False) -> None:
         try:
             while block or self._connection.poll():
                 message = self._connection.recv()
@@ -75,6 +91,8 @@ class Worker:
                     raise _Stopped
                 if isinstance(message, Free):
                     self._free.append(message.slot)
+                if isinstance(message, ChangeWeather):
+                    self._weather = message.text
         except (EOFError, OSError):
             raise _Stopped from None
 
