@@ -11,6 +11,7 @@ from seg_node.errors import SegNodeError
 
 VERBS = {
     'segment': ('seg_node.cli.segment', 'masks of pictures, a folder, a video or a bag'),
+    'replay': ('seg_node.cli.replay', 'evaluate models on every frame of a recorded drive'),
     'play': ('seg_node.cli.play', 'publish a folder, a video or a bag as a ROS camera'),
     'bench': ('seg_node.cli.bench', 'latency of every stage, for models, backends and sizes'),
     'doctor': ('seg_node.cli.doctor', 'what is wrong with this machine or ROS graph'),

@@ -1,0 +1,191 @@
+"""Evaluate models on every frame of recorded drives: bags of ROS 2 (MCAP, sqlite3) or ROS 1.
+
+No ROS is needed. With --ground-truth the masks are scored; without it, flicker, areas and times
+are reported. Exit status: 0 everything was evaluated; 3 something could not be (each case one line
+on stderr, and in the report), the rest was; 1 nothing could.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from seg_node.cli.model_options import run_options
+from seg_node.errors import ConfigError
+from seg_node.files import write_json
+from seg_node.model.loader import default_model
+from seg_node.model.runner import BACKENDS, DEVICES, PRECISIONS
+from seg_node.replay.distance import Bands
+from seg_node.replay.engines import ENGINES
+from seg_node.replay.evaluation import Evaluation, Execution, describe_models, evaluate
+from seg_node.replay.plan import ModelChoice, Request, make_plan
+from seg_node.replay.report import build_report
+from seg_node.replay.scoring import SCORES
+from seg_node.replay.table import print_report
+
+EVALUATED_IN_PART = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument('bags', type=Path, nargs='+', metavar='BAG', help='bag file or folder')
+    parser.add_argument('--topic', action='append', default=[], help='camera topic; may be given')
+    parser.add_argument('--start', type=float, default=0.0, metavar='S', help='seconds to skip')
+    parser.add_argument('--duration', type=float, metavar='S', help='seconds to evaluate')
+    parser.add_argument('--limit', type=int, metavar='N', help='frames of each drive at most')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures')
+    _truth_arguments(parser.add_argument_group('ground truth'))
+    _report_arguments(parser.add_argument_group('report'))
+    _model_arguments(parser.add_argument_group('models'))
+    work = parser.add_argument_group('work')
+    work.add_argument('--workers', type=int, default=1, help='processes, or workers of an engine')
+    work.add_argument('--shards', type=int, help='parts of each drive; default: one a worker')
+    work.add_argument('--engine', choices=ENGINES, default='processes')
+    work.add_argument('--address', help='of a Dask or Ray cluster; default: one on this machine')
+    work.add_argument('--resume', action='store_true', help='go on where a run was interrupted')
+    work.add_argument('--work-dir', type=Path, help='records of the run; default: in --report')
+    work.add_argument('--measure-rate', action='store_true', help='time the network alone as well')
+
+
+def _truth_arguments(group: Any) -> None:
+    group.add_argument(
+        '--ground-truth',
+        action='append',
+        default=[],
+        metavar='TOPIC|FOLDER',
+        help='label images: a topic of the bag, or PNGs named by stamp or frame number',
+    )
+    group.add_argument(
+        '--class-map',
+        default='auto',
+        help='auto, ids, lane_types, a shipped map (carla_0_9_14, …) or a YAML file',
+    )
+    group.add_argument(
+        '--score', choices=SCORES, default='auto', help='road: road or marking counts as road'
+    )
+    group.add_argument('--tolerance', type=int, default=2, metavar='PX', help='of the lane IoU')
+    group.add_argument('--sync-tolerance', type=float, default=1.0, metavar='MS')
+    group.add_argument('--depth', default='auto', metavar='TOPIC', help='auto, none or a topic')
+    group.add_argument('--camera-height', type=float, metavar='M', help='bands by a flat ground')
+    group.add_argument('--camera-pitch', type=float, default=0.0, metavar='DEG', help='downwards')
+    group.add_argument('--bands', default='10,20,40', metavar='M,M,…', help='edges of the bands')
+
+
+def _report_arguments(group: Any) -> None:
+    group.add_argument('--report', type=Path, metavar='DIR', help='report.html and report.json')
+    group.add_argument(
+        '--mcap', type=Path, metavar='FILE', help='bag with masks, overlays, figures'
+    )
+    group.add_argument('--video', type=Path, metavar='FILE.mp4', help='overlay video')
+
+
+def _model_arguments(group: Any) -> None:
+    group.add_argument(
+        '--model',
+        type=Path,
+        nargs='+',
+        action='extend',
+        default=[],
+        help='model files (.onnx), compared with the first; default: the shipped one',
+    )
+    group.add_argument('--backend', choices=BACKENDS, default='auto')
+    group.add_argument('--precision', choices=PRECISIONS, default='int8')
+    group.add_argument('--device', choices=DEVICES, default='cpu')
+    group.add_argument(
+        '--threads', type=int, default=0, help='0: the cores, shared by the workers'
+    )
+    group.add_argument('--no-cache', action='store_true', help='compile the models anew')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Evaluate, print, write what was asked for."""
+    plan = make_plan(_request(options))
+    models = describe_models(_choices(options), plan, options.measure_rate)
+    execution = Execution(
+        options.engine,
+        options.workers,
+        options.shards or options.workers,
+        options.address,
+        options.resume,
+    )
+    with _work_folder(options) as work:
+        evaluation = evaluate(plan, models, work, execution)
+        report = build_report(evaluation)
+        if options.json:
+            write_json(options.json, report)
+        _extras(options, evaluation, report)
+        print_report(report)
+        for problem in report['problems']:
+            print(f'error: {problem}', file=sys.stderr)
+        if not report['frames']['evaluated']:
+            return 1
+        return EVALUATED_IN_PART if report['problems'] else 0
+
+
+def _extras(options: argparse.Namespace, evaluation: Evaluation, report: dict[str, Any]) -> None:
+    if options.report:
+        from seg_node.replay.page import write_report
+
+        write_report(options.report, evaluation, report)
+
+
+def _request(options: argparse.Namespace) -> Request:
+    return Request(
+        bags=tuple(options.bags),
+        topics=tuple(options.topic),
+        ground_truth=tuple(options.ground_truth),
+        class_map=options.class_map,
+        score=options.score,
+        depth=options.depth,
+        bands=Bands.parse(options.bands),
+        camera_height_m=options.camera_height,
+        camera_pitch_deg=options.camera_pitch,
+        tolerance_px=options.tolerance,
+        sync_tolerance_ms=options.sync_tolerance,
+        start_s=options.start,
+        duration_s=options.duration,
+        limit=options.limit,
+    )
+
+
+def _choices(options: argparse.Namespace) -> tuple[ModelChoice, ...]:
+    settings = run_options(options)
+    if not settings.threads:
+        settings = replace(settings, threads=max(1, settings.thread_count // options.workers))
+    paths = options.model or [default_model()]
+    stems = Counter(path.stem for path in paths)
+    seen: Counter[str] = Counter()
+    choices = []
+    for path in paths:
+        seen[path.stem] += 1
+        label = path.stem if stems[path.stem] == 1 else f'{path.stem} #{seen[path.stem]}'
+        choices.append(ModelChoice(path, settings, label))
+    return tuple(choices)
+
+
+@contextlib.contextmanager
+def _work_folder(options: argparse.Namespace) -> Iterator[Path]:
+    """Where the records of the run are kept; removed when it ended well."""
+    given = options.work_dir or (options.report / '.replay' if options.report else None)
+    if given is None:
+        if options.resume:
+            raise ConfigError('--resume: needs the --report or --work-dir of the run before')
+        with tempfile.TemporaryDirectory(prefix='seg_node_replay_') as folder:
+            yield Path(folder)
+        return
+    try:
+        yield given
+    except KeyboardInterrupt:
+        print(f'records are in {given}: --resume goes on from there', file=sys.stderr)
+        raise
+    for path in (*given.glob('shard_*'), given / 'plan.json'):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        given.rmdir()

@@ -1,0 +1,270 @@
+"""Bags of ROS 2 (MCAP, sqlite3) and ROS 1, read by rosbags; damaged ones as far as they go.
+
+What is wrong with a bag that can still be read in part is kept in `Bag.problems`, one line each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from seg_node.errors import InputError
+
+IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+CAMERA_INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
+_STORAGE_SUFFIXES = ('.mcap', '.db3', '.bag')
+_MCAP_MAGIC = b'\x89MCAP0\r\n'
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic: `type` as `package/msg/Name`, `count` of its messages (0: not known)."""
+
+    name: str
+    type: str
+    count: int
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One serialized message; `log_ns` is the time at which it was recorded."""
+
+    topic: str
+    type: str
+    log_ns: int
+    raw: bytes
+    ros1: bool
+
+    @property
+    def stamp_ns(self) -> int:
+        """Header stamp in ns, or the log time where the header has none.
+
+        Only for messages that begin with a header. In CDR the stamp follows the 4 bytes of the
+        encapsulation, in ROS 1 the 4 bytes of `seq`.
+        """
+        little = self.ros1 or self.raw[1] & 1
+        try:
+            seconds, nanoseconds = struct.unpack_from('<iI' if little else '>iI', self.raw, 4)
+        except struct.error:
+            return self.log_ns
+        return seconds * 10**9 + nanoseconds or self.log_ns
+
+
+class _Reader(Protocol):
+    topics: tuple[Topic, ...]
+
+    def messages(self, topics: Sequence[str], start_ns: int | None) -> Iterator[BagMessage]: ...
+
+    def deserialize(self, message: BagMessage) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+class Bag:
+    """An open bag; use it in a `with` block. Not thread-safe.
+
+    Raises `InputError` with one line when nothing at `path` can be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.problems: list[str] = []
+        self._reader = self._open()
+        self.topics = self._reader.topics
+
+    def __enter__(self) -> Bag:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+
+    def topic(self, name: str) -> Topic | None:
+        """The topic `name`, or None."""
+        return next((topic for topic in self.topics if topic.name == name), None)
+
+    def of_type(self, *types: str) -> tuple[Topic, ...]:
+        """Topics of the given message types, in name order."""
+        return tuple(t for t in sorted(self.topics, key=lambda t: t.name) if t.type in types)
+
+    def messages(self, topics: Sequence[str], start_ns: int | None = None) -> Iterator[BagMessage]:
+        """Messages of `topics` in the order of recording, from `start_ns` (log time) on.
+
+        A bag that breaks off ends the iteration and adds a problem.
+        """
+        done = 0
+        try:
+            for message in self._reader.messages(topics, start_ns):
+                yield message
+                done += 1
+        except GeneratorExit:
+            raise
+        except Exception as error:  # rosbags, apsw, zstd and lz4 share no base class
+            self._complain(f'broken after {done} messages: {_line(error)}')
+
+    def deserialize(self, message: BagMessage) -> Any:
+        """The message as an object with the fields of its ROS type. Raises `InputError`."""
+        try:
+            return self._reader.deserialize(message)
+        except Exception as error:  # as above
+            raise InputError(
+                f'{self.path}: {message.topic}: not a readable {message.type}: {_line(error)}'
+            ) from None
+
+    def _complain(self, problem: str) -> None:
+        line = f'{self.path}: {problem}'
+        if line not in self.problems:
+            self.problems.append(line)
+
+    def _open(self) -> _Reader:
+        if not self.path.exists():
+            raise InputError(f'{self.path}: no such bag')
+        if self.path.is_file():
+            return self._open_files([self.path])
+        files = sorted(p for p in self.path.iterdir() if p.suffix in _STORAGE_SUFFIXES)
+        if not (self.path / 'metadata.yaml').is_file():
+            if not files:
+                raise InputError(
+                    f'{self.path}: expected a bag (metadata.yaml, .mcap, .db3, .bag), found none'
+                )
+            self._complain(f'metadata.yaml is missing, {len(files)} storage file(s) read directly')
+            return self._open_files(files)
+        try:
+            return _RosbagsReader([self.path])
+        except Exception as error:  # as above
+            if not files:
+                raise InputError(f'{self.path}: not a readable bag: {_line(error)}') from None
+            if 'end magic' not in str(error):
+                self._complain(f'{_line(error)}; storage files read directly')
+            return self._open_files(files)
+
+    def _open_files(self, files: list[Path]) -> _Reader:
+        try:
+            return _RosbagsReader(files)
+        except Exception as error:  # as above
+            reason = _line(error)
+        if all(_is_mcap(file) for file in files):
+            reader = _scan(files)
+            if any(topic.count for topic in reader.topics):
+                self._complain(
+                    f'{reason.rstrip(".")}; '
+                    f'{sum(t.count for t in reader.topics)} messages could be recovered'
+                )
+                return reader
+        if 'index' in reason.lower() and files[0].suffix == '.bag':
+            reason = f'{reason.rstrip(".")}; the recording did not end: rosbag reindex mends it'
+        raise InputError(f'{self.path}: not a readable bag: {reason}')
+
+
+class _RosbagsReader:
+    """A bag that rosbags can open."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        from rosbags.highlevel import AnyReader
+        from rosbags.typesys import Stores, get_typestore
+
+        self._reader = AnyReader(paths, default_typestore=get_typestore(Stores.ROS2_JAZZY))
+        self._reader.open()
+        self._ros1 = not self._reader.is2
+        found: dict[str, Topic] = {}
+        for connection in self._reader.connections:
+            known = found.get(connection.topic)
+            count = connection.msgcount + (known.count if known else 0)
+            found[connection.topic] = Topic(connection.topic, connection.msgtype, count)
+        self.topics = tuple(found.values())
+
+    def messages(self, topics: Sequence[str], start_ns: int | None) -> Iterator[BagMessage]:
+        wanted = [c for c in self._reader.connections if c.topic in topics]
+        if not wanted:
+            return
+        for connection, log_ns, raw in self._reader.messages(wanted, start=start_ns):
+            yield BagMessage(connection.topic, connection.msgtype, log_ns, raw, self._ros1)
+
+    def deserialize(self, message: BagMessage) -> Any:
+        return self._reader.deserialize(message.raw, message.type)
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):
+            self._reader.close()
+
+
+class _ScanningReader:
+    """MCAP files without their end: records one after the other, as far as they go."""
+
+    def __init__(self, files: list[Path], topics: tuple[Topic, ...], typestore: Any) -> None:
+        self._files = files
+        self._typestore = typestore
+        self.topics = topics
+
+    def messages(self, topics: Sequence[str], start_ns: int | None) -> Iterator[BagMessage]:
+        for _, name, kind, message in _records(self._files):
+            if name in topics and (start_ns is None or message.log_time >= start_ns):
+                yield BagMessage(name, kind, message.log_time, bytes(message.data), False)
+
+    def deserialize(self, message: BagMessage) -> Any:
+        return self._typestore.deserialize_cdr(message.raw, message.type)
+
+    def close(self) -> None:
+        """Files are open only while they are read."""
+
+
+def _scan(files: list[Path]) -> _ScanningReader:
+    """Topics and message types of damaged MCAP files, found by reading them once."""
+    from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    found: dict[str, Topic] = {}
+    for schema, name, kind, _ in _records(files):
+        if name not in found and kind not in typestore.fielddefs:
+            text = schema.data.decode()
+            parsed = (
+                get_types_from_msg(text, kind)
+                if schema.encoding == 'ros2msg'
+                else get_types_from_idl(text)
+            )
+            typestore.register({k: v for k, v in parsed.items() if k not in typestore.fielddefs})
+        found[name] = Topic(name, kind, found[name].count + 1 if name in found else 1)
+    return _ScanningReader(files, tuple(found.values()), typestore)
+
+
+def _records(files: list[Path]) -> Iterator[tuple[Any, str, str, Any]]:
+    """(schema, topic, type, message) of every whole message record."""
+    from mcap.records import Channel, Message, Schema
+    from mcap.stream_reader import StreamReader
+
+    for file in files:
+        schemas: dict[int, Any] = {}
+        channels: dict[int, Any] = {}
+        with file.open('rb') as stream:
+            records = StreamReader(stream, skip_magic=False).records
+            while True:
+                try:
+                    record = next(records, None)
+                except (
+                    Exception
+                ):  # the end of what is whole; zstd and lz4 have errors of their own
+                    break
+                if record is None:
+                    break
+                if isinstance(record, Schema):
+                    schemas[record.id] = record
+                elif isinstance(record, Channel):
+                    channels[record.id] = record
+                elif isinstance(record, Message) and record.channel_id in channels:
+                    channel = channels[record.channel_id]
+                    schema = schemas.get(channel.schema_id)
+                    if schema is not None:
+                        yield schema, channel.topic, schema.name, record
+
+
+def _is_mcap(path: Path) -> bool:
+    with path.open('rb') as stream:
+        return stream.read(len(_MCAP_MAGIC)) == _MCAP_MAGIC
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

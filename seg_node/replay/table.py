@@ -1,0 +1,67 @@
+"""The report in a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """Print the figures of every model, what was scored, and the times."""
+    console = Console()
+    frames = report['frames']
+    line = f'{frames["evaluated"]} of {frames["read"]} frames evaluated'
+    if report['protocol']['scored']:
+        line += f', {frames["with_ground_truth"]} with ground truth'
+        line += f' ({report["protocol"]["class_map"]}; {report["protocol"]["scored"]})'
+    console.print(line, highlight=False)
+    console.print(_figures(report))
+    for comparison in report['comparisons']:
+        for name, figure in comparison['figures'].items():
+            low, high = figure['interval']
+            console.print(
+                f'{comparison["model"]} - {comparison["against"]}: {name} '
+                f'{signed(figure["difference"])} [{signed(low)}, {signed(high)}] (95 %)',
+                highlight=False,
+            )
+    timing = report['timing']
+    console.print(
+        f'{timing["frames_per_second"] or 0:.1f} frames/s'
+        + (
+            f', {timing["share_of_network_rate"]:.2f} of the network alone'
+            if timing['share_of_network_rate']
+            else ''
+        ),
+        highlight=False,
+    )
+
+
+def _figures(report: dict[str, Any]) -> Table:
+    """A row a figure, a column a model."""
+    models, times = report['models'], report['timing']['models']
+    table = Table('', *(model['label'] for model in models))
+    if report['frames']['with_ground_truth']:
+        table.add_row('mIoU', *(share(model['miou']) for model in models))
+        for name in report['protocol']['classes']:
+            found = (share(model['classes'][name]['iou']) for model in models)
+            table.add_row(f'IoU {name}', *found)
+        if 'lane' in models[0]:
+            name = report['protocol']['lane_figure']
+            table.add_row(name, *(share(model['lane']['iou']) for model in models))
+    table.add_row('flipped pixels', *(share(m['flicker']['flipped'], 5) for m in models))
+    for name in ('p50', 'p99'):
+        found = (f'{each["stages_ms"]["total"][name]:.2f}' for each in times)
+        table.add_row(f'latency {name}, ms', *found)
+    return table
+
+
+def share(value: float | None, digits: int = 3) -> str:
+    """A figure for people; a dash where there is none."""
+    return '–' if value is None else f'{value:.{digits}f}'
+
+
+def signed(value: float | None) -> str:
+    """A difference for people."""
+    return '–' if value is None else f'{value:+.4f}'
