@@ -19,11 +19,16 @@ _GRAVITY = 9.81
 
 
 class GeoReference:
-    """Origin of the map; Mercator projection as CARLA's client does it."""
+    """Origin of the map; Mercator projection as CARLA does it.
 
-    def __init__(self, xodr: str) -> None:
+    north: sign of the world's y in the latitude.  CARLA has north at -y, but its 0.9.16 (server
+    and client alike) turns +y into growing latitude (carla-simulator/carla pull request 9552).
+    """
+
+    def __init__(self, xodr: str, north: float) -> None:
         self._latitude = _parameter(xodr, 'lat_0')
         self._longitude = _parameter(xodr, 'lon_0')
+        self._north = north
 
     def locate(self, x: float, y: float, z: float) -> tuple[float, float, float]:
         """World x, y, z (m, CARLA axes) -> latitude, longitude (deg), altitude (m)."""
@@ -31,7 +36,7 @@ class GeoReference:
         mx = scale * math.radians(self._longitude) * _EARTH_RADIUS + x
         my = (
             scale * _EARTH_RADIUS * math.log(math.tan(math.radians(90.0 + self._latitude) / 2.0))
-            - y
+            + self._north * y
         )
         longitude = math.degrees(mx / (_EARTH_RADIUS * scale))
         latitude = 2.0 * math.degrees(math.atan(math.exp(my / (_EARTH_RADIUS * scale)))) - 90.0
@@ -50,7 +55,7 @@ def noise_source(sensor: Actor, seed: int) -> np.random.Generator:
 
 
 def gnss(sensor: Actor, reference: GeoReference, noise: np.random.Generator) -> bytes:
-    """[[latitude, longitude, altitude]] with bias and noise."""
+    """[latitude, longitude, altitude] with bias and noise."""
     true = reference.locate(*sensor.pose.location)
     values = [
         value
@@ -58,7 +63,7 @@ def gnss(sensor: Actor, reference: GeoReference, noise: np.random.Generator) -> 
         + sensor.attributes.number(f'noise_{axis}_stddev') * noise.standard_normal()
         for value, axis in zip(true, ('lat', 'lon', 'alt'))
     ]
-    return msgpack.packb([values])
+    return msgpack.packb(values)
 
 
 def imu(sensor: Actor, noise: np.random.Generator) -> bytes:

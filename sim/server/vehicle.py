@@ -15,9 +15,17 @@ from seg_node_sim.server.catalogue import VehicleType
 from seg_node_sim.server.wire import AckermannControl, VehicleControl
 
 # The client's Traffic Manager steers in proportion to the angle of a point ahead.  With these two
-# it follows curves of 16 to 400 m radius at their speeds without cutting or leaving them.
+# it follows curves of 16 to 400 m radius at their speeds without cutting or leaving them; the dip
+# is where the Traffic Manager changes from its gains for towns to those for highways.
 MAX_STEER_DEG = 38.0
-STEERING_CURVE = ((0.0, 1.0), (25.0, 1.0), (50.0, 0.85), (60.0, 0.65), (120.0, 0.7))  # km/h, share
+STEERING_CURVE = (  # km/h, share of the full angle
+    (0.0, 1.0),
+    (25.0, 1.0),
+    (50.0, 0.85),
+    (60.0, 0.65),
+    (80.0, 0.8),
+    (120.0, 0.75),
+)
 _STEER_RATE = math.radians(400.0)
 _MAX_BRAKE = 8.0  # m/s^2
 _COAST = 0.25  # m/s^2: rolling resistance and engine drag

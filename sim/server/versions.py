@@ -13,7 +13,10 @@ from seg_node.errors import ConfigError
 
 @dataclass(frozen=True)
 class SensorIds:
-    """Type ids written into the header of every streamed message."""
+    """Type ids written into the header of every streamed message.
+
+    north: sign of y in the latitude of GNSS, which moved with the version too.
+    """
 
     collision: int = 0
     depth: int = 1
@@ -23,6 +26,7 @@ class SensorIds:
     semantic: int = 14
     instance: int = 15
     world: int = 17
+    north: float = 1.0
 
 
 def sensor_ids(version: str) -> SensorIds:
@@ -39,5 +43,5 @@ def sensor_ids(version: str) -> SensorIds:
         raise ConfigError(f'announce: expected a CARLA version like 0.9.16, got {version!r}')
     if parts < (0, 9, 13):
         raise ConfigError(f'announce: expected CARLA 0.9.13 or later, got {version}')
-    has_cosmos_camera = (0, 9, 16) <= parts < (0, 10)
-    return SensorIds(world=17 if has_cosmos_camera else 16)
+    is_0_9_16 = (0, 9, 16) <= parts < (0, 10)
+    return SensorIds() if is_0_9_16 else SensorIds(world=16, north=-1.0)

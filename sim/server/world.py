@@ -78,7 +78,7 @@ class World:
         for actor in list(self.actors.values()):
             self._forget(actor)
         self.town, self.roads, self._rig = town, roads, rig
-        self._geo = sensors.GeoReference(town.xodr)
+        self._geo = sensors.GeoReference(town.xodr, self._ids.north)
         self.weather = Weather()
         self.elapsed = 0.0
         self.episode += 1
