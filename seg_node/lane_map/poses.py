@@ -1,0 +1,214 @@
+"""Rigid poses, and the odometry between whose messages the pose of a frame lies."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from seg_node.errors import ConfigError
+
+Float = npt.NDArray[np.float64]
+
+OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+"""Rotation (3, 3) from the optical frame (x right, y down) to the body frame (x forward, y left);
+REP-103, "Suffix Frames"."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A rigid transform: own frame -> parent frame.
+
+    `translation`: 3 metres; `quaternion`: unit (x, y, z, w), as in `geometry_msgs/Pose`.
+    """
+
+    translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    quaternion: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        values = (*self.translation, *self.quaternion)
+        norm = math.sqrt(sum(q * q for q in self.quaternion))
+        if not all(map(math.isfinite, values)) or abs(norm - 1.0) > 0.05:
+            raise ConfigError(
+                f'pose: expected finite metres and a unit quaternion, got {self.translation} '
+                f'and {self.quaternion}'
+            )
+        unit = tuple(q / norm for q in self.quaternion)
+        object.__setattr__(self, 'quaternion', unit)
+
+    @classmethod
+    def of_euler(
+        cls, x: float, y: float, z: float, roll: float = 0.0, pitch: float = 0.0, yaw: float = 0.0
+    ) -> Pose:
+        """From metres and REP-103 angles in radians about the fixed axes x, y, z."""
+        (cr, sr), (cp, sp), (cy, sy) = (
+            (math.cos(a / 2), math.sin(a / 2)) for a in (roll, pitch, yaw)
+        )
+        quaternion = (
+            sr * cp * cy - cr * sp * sy,
+            cr * sp * cy + sr * cp * sy,
+            cr * cp * sy - sr * sp * cy,
+            cr * cp * cy + sr * sp * sy,
+        )
+        return cls((x, y, z), quaternion)
+
+    @classmethod
+    def of_matrix(cls, matrix: Float) -> Pose:
+        """From a rigid (4, 4) matrix."""
+        m = np.asarray(matrix, np.float64)
+        # Shepperd's method: divide by the largest of the four components.
+        squares = np.array(
+            [
+                1 + m[0, 0] - m[1, 1] - m[2, 2],
+                1 - m[0, 0] + m[1, 1] - m[2, 2],
+                1 - m[0, 0] - m[1, 1] + m[2, 2],
+                1 + m[0, 0] + m[1, 1] + m[2, 2],
+            ]
+        )
+        i = int(np.argmax(squares))
+        if i == 3:
+            q = [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], squares[3]]
+        else:
+            j, k = (i + 1) % 3, (i + 2) % 3
+            q = [0.0] * 4
+            q[i], q[j], q[k] = squares[i], m[j, i] + m[i, j], m[k, i] + m[i, k]
+            q[3] = m[k, j] - m[j, k]
+        unit = np.asarray(q, np.float64) / np.linalg.norm(q)
+        x, y, z, w = (float(v) for v in unit)
+        return cls((float(m[0, 3]), float(m[1, 3]), float(m[2, 3])), (x, y, z, w))
+
+    def matrix(self) -> Float:
+        """float64 (4, 4)."""
+        x, y, z, w = self.quaternion
+        m = np.eye(4)
+        m[:3, :3] = [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+        m[:3, 3] = self.translation
+        return m
+
+    def distance(self, other: Pose) -> float:
+        """Metres between the two origins."""
+        return math.dist(self.translation, other.translation)
+
+    def angle(self, other: Pose) -> float:
+        """Radians of the rotation between the two."""
+        dot = abs(sum(a * b for a, b in zip(self.quaternion, other.quaternion)))
+        return 2.0 * math.acos(min(1.0, dot))
+
+    def between(self, other: Pose, part: float) -> Pose:
+        """`part` (0..1) of the way to `other`: linear in place, slerp in rotation (Shoemake)."""
+        a, b = np.asarray(self.quaternion), np.asarray(other.quaternion)
+        dot = float(a @ b)
+        if dot < 0.0:
+            b, dot = -b, -dot
+        angle = math.acos(min(1.0, dot))
+        if angle < 1e-6:
+            q = a + part * (b - a)
+        else:
+            q = (math.sin((1 - part) * angle) * a + math.sin(part * angle) * b) / math.sin(angle)
+        q /= np.linalg.norm(q)
+        t = (1 - part) * np.asarray(self.translation) + part * np.asarray(other.translation)
+        return Pose((float(t[0]), float(t[1]), float(t[2])), tuple(float(v) for v in q))  # type: ignore[arg-type]
+
+
+def optical_mount(mount: Pose) -> Float:
+    """float64 (4, 4) optical frame -> vehicle frame, for a camera body mounted at `mount`."""
+    m = mount.matrix()
+    m[:3, :3] = m[:3, :3] @ OPTICAL
+    return m
+
+
+@dataclass(frozen=True)
+class MotionLimits:
+    """What counts as a jump: more than `speed_mps` and `turn_rps` allow, with some slack.
+
+    After a jump the poses are believed again when they fit the last good one within `patience_s`;
+    later than that nobody can tell, and only a reset helps.
+    """
+
+    speed_mps: float = 70.0
+    turn_rps: float = 3.0
+    slack_m: float = 0.5
+    slack_rad: float = 0.2
+    patience_s: float = 1.0
+    gap_s: float = 0.5
+    """No pose is interpolated between messages further apart than this."""
+
+
+OdometryState = Literal['missing', 'good', 'jumped']
+
+
+class OdometryTrack:
+    """The last seconds of odometry; gives the pose at a stamp, but never across a jump."""
+
+    def __init__(self, limits: MotionLimits | None = None, keep: int = 400) -> None:
+        self.limits = limits or MotionLimits()
+        self.state: OdometryState = 'missing'
+        self.jumps = 0
+        self.problem = ''
+        self._poses: deque[tuple[int, Pose]] = deque(maxlen=keep)
+
+    def add(self, stamp_ns: int, pose: Pose) -> bool:
+        """Take one message; False when it does not fit the last good one."""
+        if self._poses:
+            last_ns, last = self._poses[-1]
+            if stamp_ns == last_ns:
+                return True
+            elapsed = (stamp_ns - last_ns) * 1e-9
+            if not self._fits(elapsed, last, pose):
+                if self.state != 'jumped':
+                    self.jumps += 1
+                    self.problem = self._describe(elapsed, last, pose)
+                self.state = 'jumped'
+                return False
+        self._poses.append((stamp_ns, pose))
+        self.state, self.problem = 'good', ''
+        return True
+
+    def reset(self) -> None:
+        """Forget everything: the next pose is the first."""
+        self._poses.clear()
+        self.state, self.problem = 'missing', ''
+
+    def latest_ns(self) -> int | None:
+        """Stamp of the newest good pose."""
+        return self._poses[-1][0] if self._poses else None
+
+    def at(self, stamp_ns: int) -> Pose | None:
+        """The pose at a stamp, interpolated; None outside of what is known or in a gap."""
+        before: tuple[int, Pose] | None = None
+        for after in reversed(self._poses):
+            if after[0] == stamp_ns:
+                return after[1]
+            if after[0] < stamp_ns:
+                if before is None or before[0] - after[0] > self.limits.gap_s * 1e9:
+                    return None
+                part = (stamp_ns - after[0]) / (before[0] - after[0])
+                return after[1].between(before[1], part)
+            before = after
+        return None
+
+    def _fits(self, elapsed: float, last: Pose, pose: Pose) -> bool:
+        limits = self.limits
+        if elapsed < 0.0 or (self.state == 'jumped' and elapsed > limits.patience_s):
+            return False
+        return (
+            last.distance(pose) <= limits.speed_mps * elapsed + limits.slack_m
+            and last.angle(pose) <= limits.turn_rps * elapsed + limits.slack_rad
+        )
+
+    def _describe(self, elapsed: float, last: Pose, pose: Pose) -> str:
+        if elapsed < 0.0:
+            return f'odometry: time went back by {-elapsed:.3f} s'
+        return (
+            f'odometry jumped {last.distance(pose):.2f} m and '
+            f'{math.degrees(last.angle(pose)):.1f} degrees in {elapsed:.3f} s, '
+            f'allowed are {self.limits.speed_mps:g} m/s and {self.limits.turn_rps:g} rad/s'
+        )
