@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ def write_atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The temporary name keeps the suffix (libraries choose formats by it). When the block raises,
     the temporary file is removed and whatever stood at `path` stays. Raises `InputError` when the
-    folder cannot be made.
+    folder cannot be made or `path` is one.
     """
     target = Path(path)
     try:
@@ -43,7 +44,10 @@ def write_atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        temporary.replace(target)
+        try:
+            temporary.replace(target)
+        except OSError as error:  # a folder stands there
+            raise InputError(f'{target}: cannot be written: {error.strerror}') from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -58,7 +62,11 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 def write_image(path: str | os.PathLike[str], image: npt.NDArray[np.uint8]) -> None:
     """Write `image` (uint8, (H, W) or (H, W, 3) BGR) in the format of the suffix, atomically."""
     with write_atomic(path) as temporary:
-        if not cv2.imwrite(str(temporary), image):
+        try:
+            written = cv2.imwrite(str(temporary), image)
+        except cv2.error:  # a suffix that it does not know
+            written = False
+        if not written:
             raise InputError(f'{path}: OpenCV cannot write a picture of this kind')
 
 
@@ -68,3 +76,19 @@ def list_images(folder: Path) -> list[Path]:
     if not found:
         raise InputError(f'{folder}: expected a folder with pictures, found none')
     return found
+
+
+def fresh_folder(folder: Path) -> None:
+    """Make `folder`, or empty one that an earlier run made; `InputError` for anything else.
+
+    A folder counts as an earlier run's when it is empty or has its marker file.
+    """
+    marker = folder / '.seg_node_output'
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f'{folder}: expected a folder for the output, got a file')
+    if folder.is_dir() and any(folder.iterdir()) and not marker.is_file():
+        raise InputError(f'{folder}: expected an empty folder or an earlier output, has files')
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    marker.touch()

@@ -180,3 +180,7 @@ def main(args: list[str] | None = None) -> int:
 
     status = run_node(make, args)
     return 1 if made and made[0].problem else status
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

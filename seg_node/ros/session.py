@@ -16,6 +16,7 @@ from typing import IO, Any
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
+from seg_node.errors import InputError
 from seg_node.ros.dds import tune_allocator, use_shipped_profile
 
 
@@ -56,6 +57,15 @@ def node_process(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def ensure_running(process: subprocess.Popen[Any], log: Path) -> None:
+    """Raise `InputError` with the last line of its log when a node's process has ended."""
+    if process.poll() is None:
+        return
+    lines = log.read_text(encoding='utf-8', errors='replace').strip().splitlines()
+    reason = lines[-1] if lines else 'it said nothing'
+    raise InputError(f'{log.stem} ended with status {process.returncode}: {reason}')
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""The demo: real processes over real DDS, and what they leave behind."""
