@@ -236,6 +236,7 @@ def _gallery(evaluation: Evaluation, rate: float | None) -> dict[str, Any]:
             'drive': int(record['drive']),
             'number': int(record['number']),
             'stamp': int(record['stamp']),
+            'log': int(record['log']),
             'score': number(values[index]),
         }
 
