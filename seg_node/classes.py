@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -153,18 +154,29 @@ def _parse(subject: str, text: str) -> ClassMap:
     values['unlabeled'] = UNLABELED
 
     def resolve(where: str, name: Any) -> int:
-        if name not in values:
+        if not isinstance(name, str) or name not in values:
             problems.append(f'{where}: expected one of {", ".join(values)}, got {name!r}')
-        return values.get(name, UNLABELED)
+            return UNLABELED
+        return values[name]
 
+    def pairs(key: str) -> Iterable[tuple[Any, Any]]:
+        found = raw.get(key) or {}
+        if isinstance(found, dict):
+            return found.items()
+        problems.append(f'{key}: expected a mapping from codes to classes, got {found!r}')
+        return ()
+
+    version = raw.get('version', 1)
+    if not isinstance(version, int):
+        problems.append(f'version: expected a number, got {version!r}')
     ids = {}
-    for code, name in (raw.get('ids') or {}).items():
-        if not isinstance(code, int) or not 0 <= code <= 255:
+    for code, name in pairs('ids'):
+        if type(code) is not int or not 0 <= code <= 255:
             problems.append(f'ids: expected ids from 0 to 255, got {code!r}')
             continue
         ids[code] = resolve(f'ids[{code}]', name)
     colours: dict[Rgb, int] = {}
-    for code, name in (raw.get('colours') or {}).items():
+    for code, name in pairs('colours'):
         parts = str(code).split(',')
         if len(parts) != 3 or not all(p.strip().isdigit() and int(p) < 256 for p in parts):
             problems.append(f"colours: expected 'r,g,b' from 0 to 255, got {code!r}")
@@ -177,7 +189,7 @@ def _parse(subject: str, text: str) -> ClassMap:
         raise ConfigError(problems_line(f'class map {subject}', problems))
     return ClassMap(
         name=str(raw.get('name', subject)),
-        version=int(raw.get('version', 1)),
+        version=version,
         target=tuple(str(n) for n in target),
         ids=ids,
         colours=colours,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,10 +56,21 @@ class ImageSource:
         return len(self.paths)
 
     def __iter__(self) -> Iterator[SourceFrame]:
-        stems = Counter(path.stem for path in self.paths)
-        for index, path in enumerate(self.paths):
-            name = path.stem if stems[path.stem] == 1 else path.name
-            yield SourceFrame(name, index / (self.rate or 1.0), Frame(read_bgr(path), 'bgr'))
+        for index in range(self.count):
+            yield self.read(index)
+
+    def read(self, index: int) -> SourceFrame:
+        """The picture `index`; raises `InputError` when it is broken: the others still work.
+
+        Its name is the file's without the suffix, or with it where two files share a stem.
+        """
+        path = self.paths[index]
+        name = path.stem if self._stems[path.stem] == 1 else path.name
+        return SourceFrame(name, index / (self.rate or 1.0), Frame(read_bgr(path), 'bgr'))
+
+    @cached_property
+    def _stems(self) -> Counter[str]:
+        return Counter(path.stem for path in self.paths)
 
 
 def read_bgr(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -153,13 +166,17 @@ class BagSource:
     def __iter__(self) -> Iterator[SourceFrame]:
         with _reader(self.path) as reader:
             connection = _camera(reader, self.path, self.topic)
-            first = None
+            first = last = None
+            repeated = 0
             for _, stamp, raw in reader.messages(connections=[connection]):
                 message = reader.deserialize(raw, connection.msgtype)
                 compressed = connection.msgtype.endswith('CompressedImage')
                 frame = decode_compressed(message) if compressed else decode(message)
                 first = stamp if first is None else first
-                yield SourceFrame(f'{stamp}', (stamp - first) / 1e9, frame)
+                repeated = repeated + 1 if stamp == last else 0
+                last = stamp
+                name = f'{stamp}_{repeated}' if repeated else f'{stamp}'
+                yield SourceFrame(name, (stamp - first) / 1e9, frame)
 
     def camera_info(self) -> Any | None:
         """The first CameraInfo beside the camera topic; None where the bag has none."""
@@ -177,17 +194,20 @@ def _camera_namespace(topic: str) -> str:
     return topic.removesuffix('/compressed').rpartition('/')[0]
 
 
-def _reader(path: Path):  # type: ignore[no-untyped-def]
-    from rosbags.highlevel import AnyReader, AnyReaderError
+@contextlib.contextmanager
+def _reader(path: Path) -> Iterator[Any]:
+    """An open reader; what breaks while it is read is an `InputError` that names the bag."""
+    from rosbags.highlevel import AnyReader
     from rosbags.typesys import Stores, get_typestore
 
     try:
-        reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
-        reader.open()
-    except (AnyReaderError, OSError, ValueError, KeyError) as error:
+        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+            yield reader
+    except InputError:
+        raise
+    except Exception as error:  # what the readers raise for broken files shares no base
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f'{path}: not a readable bag: {reason}') from None
-    return reader
+        raise InputError(f'{path}: not a readable bag: {reason[:200]}') from None
 
 
 def _camera(reader, path: Path, topic: str | None):  # type: ignore[no-untyped-def]

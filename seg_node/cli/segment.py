@@ -89,9 +89,9 @@ def _overlay_video(
 def _readable(source: Source, failed: list[str]) -> Iterator[SourceFrame]:
     """The frames that can be read; the others are named on stderr and in `failed`."""
     if isinstance(source, ImageSource):
-        for path in source.paths:
+        for index in range(source.count):
             try:
-                yield from ImageSource((path,))
+                yield source.read(index)
             except InputError as error:
                 _complain(error, failed)
         return

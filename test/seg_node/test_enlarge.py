@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from seg_node.classes import LANE
 from seg_node.decide import Decider
 from seg_node.enlarge import Enlarger
