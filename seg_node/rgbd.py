@@ -25,13 +25,15 @@ Array = npt.NDArray[np.uint8]
 Mode = Literal['off', 'lane_rgb', 'lanes_only', 'road_only', 'drop_classes']
 MODES = ('off', 'lane_rgb', 'lanes_only', 'road_only', 'drop_classes')
 
-LANE_NAMES = frozenset(
-    ('lane_marking', 'lane_line', 'lane_lines', 'lane_mark', 'road_line', 'road_marking')
-    + ('roadline', 'roadlines', 'double_line', 'dashed_line', 'single_line', 'solid_line', 'lane')
-)
-ROAD_NAMES = frozenset(
-    ('road', 'ego_lane', 'main_lane', 'other_lane', 'alternate_lane', 'drivable')
-)
+# fmt: off
+LANE_NAMES = frozenset((
+    'lane_marking', 'lane_line', 'lane_lines', 'lane_mark', 'road_line', 'road_marking',
+    'roadline', 'roadlines', 'double_line', 'dashed_line', 'single_line', 'solid_line', 'lane',
+))
+ROAD_NAMES = frozenset((
+    'road', 'ego_lane', 'main_lane', 'other_lane', 'alternate_lane', 'drivable',
+))
+# fmt: on
 
 
 def _ids(classes: ClassSet, names: Sequence[str], usual: frozenset[str], what: str) -> set[int]:

@@ -106,7 +106,7 @@ def compare(points: Double, truth: Truth, options: CompareOptions | None = None)
     """
     options = options or CompareOptions()
     samples, of_line = truth.samples()
-    flat = np.asarray(points, np.float64).reshape(len(points), -1)[:, :2]
+    flat = np.asarray(points, np.float64)[:, :2]
     wanted = samples[of_line]
     if options.sight is not None and len(wanted):
         wanted = wanted[options.sight.sees(wanted)]

@@ -127,13 +127,16 @@ def optical_mount(mount: Pose) -> Float:
 
 @dataclass(frozen=True)
 class MotionLimits:
-    """What counts as a jump: more than `speed_mps` and `turn_rps` allow, with some slack.
+    """What counts as a jump: a pose further from the expected one than these allow.
 
-    After a jump the poses are believed again when they fit the last good one within `patience_s`;
-    later than that nobody can tell, and only a reset helps.
+    Expected is the last velocity going on, give or take `acceleration_mps2`; no velocity may be
+    above `speed_mps`, no rotation faster than `turn_rps`. After a jump the poses are believed
+    again when they fit the last good one within `patience_s`; later than that nobody can tell, and
+    only a reset helps.
     """
 
     speed_mps: float = 70.0
+    acceleration_mps2: float = 20.0
     turn_rps: float = 3.0
     slack_m: float = 0.5
     slack_rad: float = 0.2
@@ -199,10 +202,28 @@ class OdometryTrack:
         limits = self.limits
         if elapsed < 0.0 or (self.state == 'jumped' and elapsed > limits.patience_s):
             return False
-        return (
-            last.distance(pose) <= limits.speed_mps * elapsed + limits.slack_m
+        way = np.subtract(pose.translation, last.translation)
+        velocity = self._velocity()
+        if velocity is None:
+            allowed, expected = limits.speed_mps * elapsed, np.zeros(3)
+        else:
+            allowed, expected = 0.5 * limits.acceleration_mps2 * elapsed**2, velocity * elapsed
+        return bool(
+            np.linalg.norm(way - expected) <= allowed + limits.slack_m
+            and np.linalg.norm(way) <= limits.speed_mps * elapsed + limits.slack_m
             and last.angle(pose) <= limits.turn_rps * elapsed + limits.slack_rad
         )
+
+    def _velocity(self) -> Float | None:
+        """float64 (3,) m/s between the two newest good poses; None after a pause."""
+        if len(self._poses) < 2:
+            return None
+        (before_ns, before), (last_ns, last) = self._poses[-2], self._poses[-1]
+        elapsed = (last_ns - before_ns) * 1e-9
+        if elapsed > self.limits.gap_s:
+            return None
+        velocity: Float = np.subtract(last.translation, before.translation) / elapsed
+        return velocity
 
     def _describe(self, elapsed: float, last: Pose, pose: Pose) -> str:
         if elapsed < 0.0:
@@ -210,5 +231,5 @@ class OdometryTrack:
         return (
             f'odometry jumped {last.distance(pose):.2f} m and '
             f'{math.degrees(last.angle(pose)):.1f} degrees in {elapsed:.3f} s, '
-            f'allowed are {self.limits.speed_mps:g} m/s and {self.limits.turn_rps:g} rad/s'
+            'more than the motion before it explains'
         )

@@ -62,7 +62,7 @@ class Voxels:
     """
 
     ROW_BYTES = 8 + 9 * 4 + 1
-    MAX_EVIDENCE = 40.0
+    MAX_EVIDENCE = 20.0
     """Hits and misses are scaled down beyond this, so that the map follows a repainted road."""
 
     def __init__(self, grid: VoxelGrid, capacity: int) -> None:
