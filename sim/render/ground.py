@@ -28,7 +28,8 @@ class Ground:
     """Tiles of one town.
 
     origin: metres, the corner of tile (0, 0). index: int32 (rows, cols), tile number or -1.
-    levels: LEVELS arrays uint8 (tiles, n + 1, n + 1, 4), n = TILE >> level; row y, column x.
+    levels: LEVELS arrays uint32 (tiles, n + 1, n + 1), n = TILE >> level; row y, column x; a texel's
+    first byte is its lowest.
     """
 
     origin: tuple[float, float]
@@ -53,7 +54,8 @@ def build_ground(opendrive: OpenDrive, style: str, look: Look) -> Ground:
             if (part >= 0).any():
                 _fill_block(tiles, part, origin, (r, c), strips, fans, style, raised, look)
     _splat(tiles, index, origin, paint)
-    return Ground(origin, index, tuple(build_mips(tiles, index)), raised)
+    levels = build_mips(tiles, index)
+    return Ground(origin, index, tuple(level.view('<u4')[..., 0] for level in levels), raised)
 
 
 def _tile_index(strips: list[Strip]) -> tuple[tuple[float, float], np.ndarray]:

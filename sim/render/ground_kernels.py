@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from seg_node_sim.render.jit import kernel
 from seg_node_sim.render.materials import LEVELS, PAINT_SCALE, TEXEL, TILE
 
 REACH = 0.16  # metres: beyond this the distance is clipped
 
 
-@numba.njit(cache=True, nogil=True)
-def _put(texel, distance, code):  # noqa: ANN001, ANN202
-    value = int(round(128.0 + distance * PAINT_SCALE))
-    value = min(255, max(1, value))
-    if value > texel[0]:
-        texel[0] = value
-        texel[2] = (texel[2] & 15) | code
+@kernel
+def _put(tiles, tile, r, c, distance, code):
+    value = min(255, max(1, int(128.5 + distance * PAINT_SCALE)))
+    if value > tiles[tile, r, c, 0]:
+        tiles[tile, r, c, 0] = value
+        tiles[tile, r, c, 2] = (tiles[tile, r, c, 2] & 15) | code
 
 
-@numba.njit(cache=True, nogil=True)
-def splat_stripe(tiles, index, x0, y0, points, half, ends, colour, worn):  # noqa: ANN001, ANN201
+@kernel
+def splat_stripe(tiles, index, x0, y0, points, half, ends, colour, worn):
     """Maximum of the distance inside a stripe along `points` (N, 2), `half` metres to each side.
 
     ends: bool (2,), whether the stripe's first and last point are ends (or go on elsewhere).
@@ -68,17 +67,19 @@ def splat_stripe(tiles, index, x0, y0, points, half, ends, colour, worn):  # noq
                         if last:
                             distance = min(distance, length - u)
                         if distance > -REACH:
-                            _put(tiles[tile, r, c], distance, code)
+                            _put(tiles, tile, r, c, distance, code)
 
 
-@numba.njit(cache=True, nogil=True)
-def splat_area(tiles, index, x0, y0, points, colour, worn):  # noqa: ANN001, ANN201
+@kernel
+def splat_area(tiles, index, x0, y0, points, colour, worn):
     """The same for a simple polygon `points` (N, 2)."""
     size = TEXEL * TILE
     code = (colour << 4) | (worn << 6)
     n = len(points)
-    lx, hx = points[:, 0].min() - REACH, points[:, 0].max() + REACH
-    ly, hy = points[:, 1].min() - REACH, points[:, 1].max() + REACH
+    lx, hx, ly, hy = 1e9, -1e9, 1e9, -1e9
+    for k in range(n):
+        lx, hx = min(lx, points[k, 0] - REACH), max(hx, points[k, 0] + REACH)
+        ly, hy = min(ly, points[k, 1] - REACH), max(hy, points[k, 1] + REACH)
     for tr in range(int(math.floor((ly - y0) / size - 0.02)), int((hy - y0) // size) + 1):
         for tc in range(int(math.floor((lx - x0) / size - 0.02)), int((hx - x0) // size) + 1):
             if tr < 0 or tc < 0 or tr >= index.shape[0] or tc >= index.shape[1]:
@@ -109,11 +110,11 @@ def splat_area(tiles, index, x0, y0, points, colour, worn):  # noqa: ANN001, ANN
                         nearest = min(nearest, d)
                     distance = nearest if inside else -nearest
                     if distance > -REACH:
-                        _put(tiles[tile, r, c], distance, code)
+                        _put(tiles, tile, r, c, distance, code)
 
 
-@numba.njit(cache=True, nogil=True)
-def _first_level(tiles, out):  # noqa: ANN001, ANN202
+@kernel
+def _first_level(tiles, out):
     n = TILE // 2
     for t in range(len(tiles)):
         for r in range(n):
@@ -122,13 +123,13 @@ def _first_level(tiles, out):  # noqa: ANN001, ANN202
                 other = 0.0
                 tone = 0
                 for k in range(4):
-                    texel = tiles[t, 2 * r + (k >> 1), 2 * c + (k & 1)]
-                    tone += texel[3]
-                    if texel[0] == 0:
+                    y, x = 2 * r + (k >> 1), 2 * c + (k & 1)
+                    tone += tiles[t, y, x, 3]
+                    if tiles[t, y, x, 0] == 0:
                         continue
-                    cover = 0.5 + (texel[0] - 128.0) / (PAINT_SCALE * TEXEL)
+                    cover = 0.5 + (tiles[t, y, x, 0] - 128.0) / (PAINT_SCALE * TEXEL)
                     cover = min(1.0, max(0.0, cover))
-                    if (texel[2] >> 4) & 3 == 0:
+                    if (tiles[t, y, x, 2] >> 4) & 3 == 0:
                         white += cover
                     else:
                         other += cover
@@ -138,8 +139,8 @@ def _first_level(tiles, out):  # noqa: ANN001, ANN202
                 out[t, r, c, 3] = tone // 4
 
 
-@numba.njit(cache=True, nogil=True)
-def _next_level(fine, out, n):  # noqa: ANN001, ANN202
+@kernel
+def _next_level(fine, out, n):
     for t in range(len(fine)):
         for r in range(n):
             for c in range(n):
@@ -154,8 +155,8 @@ def _next_level(fine, out, n):  # noqa: ANN001, ANN202
                 out[t, r, c, 2] = fine[t, 2 * r, 2 * c, 2]
 
 
-@numba.njit(cache=True, nogil=True)
-def _aprons(level, index, n):  # noqa: ANN001, ANN202
+@kernel
+def _aprons(level, index, n):
     """Copies the neighbours' first row and column beside each tile's last ones."""
     rows, cols = index.shape
     for r in range(rows):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numba
-
 from seg_node_sim.render.atmosphere import PUDDLES, RAIN, WET
+from seg_node_sim.render.jit import kernel
 from seg_node_sim.render.materials import (
     ASPHALT,
     BAY,
@@ -26,8 +25,8 @@ PER_TEXEL = 1.0 / TEXEL
 LOOK_ASPHALT, LOOK_WEAR, LOOK_GRASS, LOOK_RAISED = 0, 3, 4, 7
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def rise(x, y, index, tiles, x0, y0):  # noqa: ANN001, ANN201
+@kernel
+def rise(x, y, index, tiles, x0, y0):
     """Metres inside (positive) or outside of raised ground, clipped to +-1.27."""
     gx = (x - x0) * PER_TEXEL - 0.5
     gy = (y - y0) * PER_TEXEL - 0.5
@@ -41,13 +40,17 @@ def rise(x, y, index, tiles, x0, y0):  # noqa: ANN001, ANN201
         return 1.27
     lx, ly = ix & 127, iy & 127
     ax, ay = gx - fx, gy - fy
-    top = tiles[tile, ly, lx, 1] * (1.0 - ax) + tiles[tile, ly, lx + 1, 1] * ax
-    low = tiles[tile, ly + 1, lx, 1] * (1.0 - ax) + tiles[tile, ly + 1, lx + 1, 1] * ax
+    t00 = (tiles[tile, ly, lx] >> 8) & 255
+    t01 = (tiles[tile, ly, lx + 1] >> 8) & 255
+    t10 = (tiles[tile, ly + 1, lx] >> 8) & 255
+    t11 = (tiles[tile, ly + 1, lx + 1] >> 8) & 255
+    top = t00 * (1.0 - ax) + t01 * ax
+    low = t10 * (1.0 - ax) + t11 * ax
     return (top * (1.0 - ay) + low * ay - 128.0) / RISE_SCALE
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def meet(cx, cy, cz, dx, dy, dz, raised, index, tiles, x0, y0):  # noqa: ANN001, ANN201
+@kernel
+def meet(cx, cy, cz, dx, dy, dz, raised, index, tiles, x0, y0):
     """Where a ray meets the ground: (t, kind), kind 0 road level, 1 raised, 2 a kerb's face.
 
     The ray is c + t d with dz < 0 and c above the ground.
@@ -73,35 +76,13 @@ def meet(cx, cy, cz, dx, dy, dz, raised, index, tiles, x0, y0):  # noqa: ANN001,
     return t0, 0
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def ground_class(x, y, index, tiles, x0, y0):  # noqa: ANN001, ANN201
-    """(signed distance to paint in metres, material byte) at a place; decides the tags."""
-    gx = (x - x0) * PER_TEXEL - 0.5
-    gy = (y - y0) * PER_TEXEL - 0.5
-    fx, fy = math.floor(gx), math.floor(gy)
-    ix, iy = int(fx), int(fy)
-    tr, tc = iy >> 7, ix >> 7
-    if tr < 0 or tc < 0 or tr >= index.shape[0] or tc >= index.shape[1]:
-        return -1.0, TERRAIN
-    tile = index[tr, tc]
-    if tile < 0:
-        return -1.0, TERRAIN
-    lx, ly = ix & 127, iy & 127
-    ax, ay = gx - fx, gy - fy
-    code = int(tiles[tile, ly + int(ay + 0.5), lx + int(ax + 0.5), 2])
-    a, b = float(tiles[tile, ly, lx, 0]), float(tiles[tile, ly, lx + 1, 0])
-    c, d = float(tiles[tile, ly + 1, lx, 0]), float(tiles[tile, ly + 1, lx + 1, 0])
-    if a + b + c + d == 0.0:
-        return -1.0, code
-    s = (a * (1.0 - ax) + b * ax) * (1.0 - ay) + (c * (1.0 - ax) + d * ax) * ay
-    return (s - 128.0) / PAINT_SCALE, code
+@kernel
+def probe(x, y, index, tiles, x0, y0):
+    """What level 0 knows of a place: (s, code, paint, tone, gx, gy).
 
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def near_paint(x, y, ex, ey, minor, major, index, tiles, x0, y0):  # noqa: ANN001, ANN201
-    """(coverage of paint, paint code, tone) of a footprint smaller than a line is wide.
-
-    (ex, ey): direction of the footprint's long axis; minor, major: its sizes in metres.
+    s: metres inside (positive) or outside of paint, clipped. code: the nearest texel's material
+    byte; its sign of s and its low bits decide the tags. paint: material byte of the texel that is
+    most inside of paint. tone: 0..255. (gx, gy): unit vector along which s rises.
     """
     gx = (x - x0) * PER_TEXEL - 0.5
     gy = (y - y0) * PER_TEXEL - 0.5
@@ -109,44 +90,53 @@ def near_paint(x, y, ex, ey, minor, major, index, tiles, x0, y0):  # noqa: ANN00
     ix, iy = int(fx), int(fy)
     tr, tc = iy >> 7, ix >> 7
     if tr < 0 or tc < 0 or tr >= index.shape[0] or tc >= index.shape[1]:
-        return 0.0, 0, 128.0
+        return -1.0, TERRAIN, 0, 128.0, 1.0, 0.0
     tile = index[tr, tc]
     if tile < 0:
-        return 0.0, 0, 128.0
+        return -1.0, TERRAIN, 0, 128.0, 1.0, 0.0
     lx, ly = ix & 127, iy & 127
     ax, ay = gx - fx, gy - fy
-    t00, t01 = tiles[tile, ly, lx], tiles[tile, ly, lx + 1]
-    t10, t11 = tiles[tile, ly + 1, lx], tiles[tile, ly + 1, lx + 1]
+    t00, t01 = int(tiles[tile, ly, lx]), int(tiles[tile, ly, lx + 1])
+    t10, t11 = int(tiles[tile, ly + 1, lx]), int(tiles[tile, ly + 1, lx + 1])
     w00, w01 = (1.0 - ax) * (1.0 - ay), ax * (1.0 - ay)
     w10, w11 = (1.0 - ax) * ay, ax * ay
-    tone = t00[3] * w00 + t01[3] * w01 + t10[3] * w10 + t11[3] * w11
-    a, b, c, d = float(t00[0]), float(t01[0]), float(t10[0]), float(t11[0])
-    top = max(max(a, b), max(c, d))
-    if top <= 60.0:  # more than 8 cm from any paint, and the footprint is smaller
-        return 0.0, 0, tone
+    tone = (t00 >> 24) * w00 + (t01 >> 24) * w01 + (t10 >> 24) * w10 + (t11 >> 24) * w11
+    if ay < 0.5:
+        nearest = t00 if ax < 0.5 else t01
+    else:
+        nearest = t10 if ax < 0.5 else t11
+    code = (nearest >> 16) & 255
+    a, b, c, d = t00 & 255, t01 & 255, t10 & 255, t11 & 255
+    if a + b + c + d == 0:
+        return -1.0, code, 0, tone, 1.0, 0.0
     s = (a * w00 + b * w01 + c * w10 + d * w11 - 128.0) / PAINT_SCALE
     sx = (b - a) * (1.0 - ay) + (d - c) * ay
     sy = (c - a) * (1.0 - ax) + (d - b) * ax
     scale = 1.0 / (math.sqrt(sx * sx + sy * sy) + 1e-6)
-    sx, sy = sx * scale, sy * scale
-    along = sx * ex + sy * ey
-    across = sx * ey - sy * ex
+    most, paint = a, t00
+    if b > most:
+        most, paint = b, t01
+    if c > most:
+        most, paint = c, t10
+    if d > most:
+        paint = t11
+    return s, code, (paint >> 16) & 255, tone, sx * scale, sy * scale
+
+
+@kernel
+def edge_cover(s, gx, gy, ex, ey, minor, major):
+    """Share of a footprint inside of paint, for a straight edge at signed distance s.
+
+    (ex, ey): direction of the footprint's long axis; minor, major: its sizes in metres.
+    """
+    along = gx * ex + gy * ey
+    across = gx * ey - gy * ex
     width = math.sqrt(along * along * major * major + across * across * minor * minor) + 1e-4
-    cover = min(1.0, max(0.0, 0.5 + s / width))
-    code = 0
-    if a == top:
-        code = int(t00[2])
-    elif b == top:
-        code = int(t01[2])
-    elif c == top:
-        code = int(t10[2])
-    else:
-        code = int(t11[2])
-    return cover, code, tone
+    return min(1.0, max(0.0, 0.5 + s / width))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def far_paint(x, y, level, index, tiles, x0, y0):  # noqa: ANN001, ANN201
+@kernel
+def far_paint(x, y, level, index, tiles, x0, y0):
     """(coverage of white, of other paint, tone), bilinear in mip level >= 1."""
     scale = PER_TEXEL / (1 << level)
     n = TILE >> level
@@ -163,25 +153,23 @@ def far_paint(x, y, level, index, tiles, x0, y0):  # noqa: ANN001, ANN201
         return 0.0, 0.0, 128.0
     lx, ly = ix & (n - 1), iy & (n - 1)
     ax, ay = gx - fx, gy - fy
-    t00, t01 = tiles[tile, ly, lx], tiles[tile, ly, lx + 1]
-    t10, t11 = tiles[tile, ly + 1, lx], tiles[tile, ly + 1, lx + 1]
+    t00, t01 = int(tiles[tile, ly, lx]), int(tiles[tile, ly, lx + 1])
+    t10, t11 = int(tiles[tile, ly + 1, lx]), int(tiles[tile, ly + 1, lx + 1])
     w00, w01 = (1.0 - ax) * (1.0 - ay), ax * (1.0 - ay)
     w10, w11 = (1.0 - ax) * ay, ax * ay
-    white = (t00[0] * w00 + t01[0] * w01 + t10[0] * w10 + t11[0] * w11) / 255.0
-    other = (t00[1] * w00 + t01[1] * w01 + t10[1] * w10 + t11[1] * w11) / 255.0
-    tone = t00[3] * w00 + t01[3] * w01 + t10[3] * w10 + t11[3] * w11
-    return white, other, tone
+    tone = (t00 >> 24) * w00 + (t01 >> 24) * w01 + (t10 >> 24) * w10 + (t11 >> 24) * w11
+    if (t00 | t01 | t10 | t11) & 0xFFFF == 0:
+        return 0.0, 0.0, tone
+    white = (t00 & 255) * w00 + (t01 & 255) * w01 + (t10 & 255) * w10 + (t11 & 255) * w11
+    other = ((t00 >> 8) & 255) * w00 + ((t01 >> 8) & 255) * w01
+    other += ((t10 >> 8) & 255) * w10 + ((t11 >> 8) & 255) * w11
+    return white / 255.0, other / 255.0, tone
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def paint_cover(x, y, ex, ey, minor, major, level0, level1, level2, level3, level4, index, x0, y0):  # noqa: ANN001, ANN201
-    """(white, other, code, tone) of a pixel's footprint on the road, filtered along its long axis."""
-    if major < 0.10:
-        cover, code, tone = near_paint(x, y, ex, ey, minor, major, index, level0, x0, y0)
-        if (code >> 4) & 3:
-            return 0.0, cover, code, tone
-        return cover, 0.0, code, tone
-    taps = int(min(14.0, math.ceil(major / max(minor, 0.07))))
+@kernel
+def far_cover(x, y, ex, ey, minor, major, level0, level1, level2, level3, level4, index, x0, y0):
+    """(white, other, code, tone) of a large footprint, filtered along its long axis."""
+    taps = int(min(12.0, math.ceil(major / max(minor, 0.07))))
     step = major / taps
     white = 0.0
     other = 0.0
@@ -192,13 +180,15 @@ def paint_cover(x, y, ex, ey, minor, major, level0, level1, level2, level3, leve
         at = (k + 0.5) * step - 0.5 * major
         px, py = x + at * ex, y + at * ey
         if size < 0.10:
-            cover, found, shade = near_paint(px, py, ex, ey, minor, step, index, level0, x0, y0)
-            if cover > 0.0:
-                code = found
-            if (found >> 4) & 3:
-                other += cover
-            else:
-                white += cover
+            s, _, found, shade, gx, gy = probe(px, py, index, level0, x0, y0)
+            if s > -0.1:
+                cover = edge_cover(s, gx, gy, ex, ey, minor, step)
+                if cover > 0.0:
+                    code = found
+                if (found >> 4) & 3:
+                    other += cover
+                else:
+                    white += cover
             tone += shade
             continue
         if size < 0.16:
@@ -217,19 +207,22 @@ def paint_cover(x, y, ex, ey, minor, major, level0, level1, level2, level3, leve
     return white / taps, other / taps, code, tone / taps
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def surface(x, y, z, kind, code, white, other, tone, size, look, env, rough, fine, worn):  # noqa: ANN001, ANN201
+@kernel
+def surface(x, y, z, kind, code, white, other, tone, size, look, env, rough, fine, worn):
     """(albedo r, g, b, gloss) of the ground at a place.
 
     kind: of `meet`. size: footprint across, metres (finer texture than it is left out). gloss: how
     much of a mirror it is, 0..1 (wet asphalt, puddles).
     """
     material = code & 15
-    grain = min(1.0, 0.028 / (size + 1e-3))
     large = sample(rough, x * 0.9, y * 0.9)
-    small = sample(rough, x * 17.0, y * 17.0) * min(1.0, 0.12 / (size + 1e-3))
-    iu, iv = int(math.floor(x * 90.0)), int(math.floor(y * 90.0))
-    speck = fine[iv & (fine.shape[0] - 1), iu & (fine.shape[0] - 1)] * grain
+    small = 0.0
+    if size < 0.8:
+        small = sample(rough, x * 17.0, y * 17.0) * min(1.0, 0.12 / (size + 1e-3))
+    speck = 0.0
+    if size < 0.3:
+        iu, iv = int(x * 90.0 + 1e6), int(y * 90.0 + 1e6)
+        speck = fine[iv & 255, iu & 255] * min(1.0, 0.028 / (size + 1e-3))
     wet = env[WET]
     gloss = 0.0
     if kind == 2 or (kind == 0 and material == SIDEWALK):  # kerb stone
@@ -253,21 +246,21 @@ def surface(x, y, z, kind, code, white, other, tone, size, look, env, rough, fin
         g = max(g, 0.2) * (1.0 - 0.25 * wet)
         dry = min(1.0, max(0.0, 0.35 + 0.30 * sample(rough, x * 0.21 + 50.0, y * 0.21)))
         r = look[LOOK_GRASS] * (1.0 + 0.9 * dry) * g
-        gg = look[LOOK_GRASS + 1] * (1.0 + 0.25 * dry) * g
         b = look[LOOK_GRASS + 2] * (1.0 + 0.35 * dry) * g
-        return r, gg, b, 0.0
-    level = 1.0 + 0.10 * large + 0.08 * small + 0.17 * speck
-    if material == SHOULDER:
-        level *= 1.12 + 0.10 * large
-    elif material == BAY:
-        level *= 0.92
-    elif material == GRAVEL:
-        level *= 1.7 + 0.3 * speck
-    level *= 1.0 + (tone - 128.0) * 0.0105
-    level = max(level, 0.12)
-    r = look[LOOK_ASPHALT] * level
-    g = look[LOOK_ASPHALT + 1] * level
-    b = look[LOOK_ASPHALT + 2] * level
+        g = look[LOOK_GRASS + 1] * (1.0 + 0.25 * dry) * g
+    else:
+        level = 1.0 + 0.10 * large + 0.08 * small + 0.17 * speck
+        if material == SHOULDER:
+            level *= 1.12 + 0.10 * large
+        elif material == BAY:
+            level *= 0.92
+        elif material == GRAVEL:
+            level *= 1.7 + 0.3 * speck
+        level *= 1.0 + (tone - 128.0) * 0.0105
+        level = max(level, 0.12)
+        r = look[LOOK_ASPHALT] * level
+        g = look[LOOK_ASPHALT + 1] * level
+        b = look[LOOK_ASPHALT + 2] * level
     paint = white + other
     pool = 0.0
     if wet > 0.0 and (material == ASPHALT or material == BAY or material == SHOULDER):

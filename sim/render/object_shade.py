@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numba
-
 from seg_node_sim.render.atmosphere import AMBIENT, BOUNCE, EXPOSURE, SUN, SUN_DIR, WET
+from seg_node_sim.render.jit import kernel
 from seg_node_sim.render.sky import sample, sky_colour
 
 # columns of the triangle table
@@ -15,16 +14,16 @@ NORMAL, ALBEDO, EMISSION, PLANE_U, PLANE_V, EXTRA, COLUMNS = 0, 3, 6, 7, 11, 15,
 PLAIN, FACADE, PAINT, GLASS, LEAVES, METAL, STRIPES, ROOF, SIGN = range(9)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _hash(a, b):  # noqa: ANN001, ANN202
+@kernel
+def _hash(a, b):
     h = (a * 374761393 + b * 668265263) & 0xFFFFFFFF
     h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFFFF
     return ((h ^ (h >> 16)) & 0xFFFF) / 65535.0
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def leaf(atlas, variant, u, v, level):  # noqa: ANN001, ANN201
-    """Texel (4,) of a tree picture at u, v in 0..1 (v up), nearest, in a mip level.
+@kernel
+def leaf(atlas, variant, u, v, level):
+    """Texel (r, g, b, alpha) of a tree picture at u, v in 0..1 (v up), nearest, in a mip level.
 
     Level k of a picture starts at row height * (1 - 2^-k), see `sprites.atlas`.
     """
@@ -33,11 +32,17 @@ def leaf(atlas, variant, u, v, level):  # noqa: ANN001, ANN201
     row = height - (height >> level) + min(size - 1, max(0, int((1.0 - v) * size)))
     wide = width >> level
     column = min(wide - 1, max(0, int(u * wide)))
-    return atlas[variant, row, column]
+    t = variant
+    return (
+        atlas[t, row, column, 0],
+        atlas[t, row, column, 1],
+        atlas[t, row, column, 2],
+        atlas[t, row, column, 3],
+    )
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def leaf_level(atlas, metres_per_pixel, tall):  # noqa: ANN001, ANN201
+@kernel
+def leaf_level(atlas, metres_per_pixel, tall):
     """Mip level of a picture `tall` metres high, so that a texel is about a pixel."""
     texels = metres_per_pixel / tall * (atlas.shape[1] // 2)
     level = 0
@@ -47,7 +52,7 @@ def leaf_level(atlas, metres_per_pixel, tall):  # noqa: ANN001, ANN201
     return level
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel
 def object_colour(
     who,
     x,
@@ -68,7 +73,7 @@ def object_colour(
     fine,
     atlas,
     lit,
-):  # noqa: ANN001, ANN201
+):
     """Radiance (r, g, b) of triangle `who` at (x, y, z) seen along the unit vector (ux, uy, uz).
 
     size: metres a pixel covers there. lit: how far lamps and windows are on, 0..1.
@@ -122,7 +127,7 @@ def object_colour(
             1.0
             + 0.12 * sample(rough, x * 3.0, y * 3.0)
             + 0.08 * fine[int(x * 9) & 255, int(y * 9) & 255]
-        )  # noqa: E501
+        )
         r, g, b = r * grime, g * grime, b * grime
     elif material == STRIPES:
         if (int(math.floor(v * tri[EXTRA])) & 1) == 0:

@@ -1,6 +1,6 @@
 """Contact sheets of the towns: one PNG per town, weathers across, places and cameras down.
 
-    python -m seg_node_sim.render.preview -o DIR [--town Grid] [--size 480x270]
+python -m seg_node_sim.render.preview -o DIR [--town Grid] [--size 480x270]
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ def traffic(town: Town, count: int, seed: int) -> list[Body]:
             tag = 14
         colour = COLOURS[int(rng.integers(len(COLOURS)))]
         shown = [round(255 * v ** (1 / 2.2)) for v in colour]
-        bodies.append(
-            Body(100 + k, blueprint, pose, extent, (shown[0], shown[1], shown[2]), tag)
-        )
+        bodies.append(Body(100 + k, blueprint, pose, extent, (shown[0], shown[1], shown[2]), tag))
     return bodies
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 
-import numba
-import numpy as np
-
+from seg_node_sim.render.jit import kernel
 from seg_node_sim.render.object_shade import (
     EXTRA,
     LEAVES,
@@ -25,8 +23,8 @@ NEAR = 0.08  # metres
 SCREEN = 12  # numbers kept of a projected triangle: three corners, inverse-depth plane
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _emit(ax, ay, az, bx, by, bz, cx, cy, cz, who, view, size, screen, owners, count):  # noqa: ANN001, ANN202, E501
+@kernel
+def _emit(ax, ay, az, bx, by, bz, cx, cy, cz, who, view, size, screen, owners, count):
     """Projects one triangle in camera space (forward, right, up) and appends it."""
     focal, px, py = view[12], view[13], view[14]
     ia, ib, ic = 1.0 / ax, 1.0 / bx, 1.0 / cx
@@ -53,16 +51,14 @@ def _emit(ax, ay, az, bx, by, bz, cx, cy, cz, who, view, size, screen, owners, c
     return count + 1
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def project(corners, table, codes, starts, counts, view, size, screen, owners):  # noqa: ANN001, ANN201
+@kernel
+def project(corners, table, codes, starts, counts, view, size, screen, owners, p, cut):
     """Number of screen triangles of the runs [starts, starts + counts) of `corners` (n, 9).
 
-    Back faces are dropped (leaves and their like have two sides); the near plane cuts.
+    p, cut: float64 (3, 3) and (4, 3), to work in. Back faces are dropped (leaves and their like have two sides); the near plane cuts.
     """
     count = 0
     px, py, pz = view[0], view[1], view[2]
-    cut = np.empty((4, 3))
-    p = np.empty((3, 3))
     for run in range(len(starts)):
         for who in range(starts[run], starts[run] + counts[run]):
             tri = corners[who]
@@ -94,7 +90,8 @@ def project(corners, table, codes, starts, counts, view, size, screen, owners): 
             for k in range(3):
                 j = (k + 1) % 3
                 if p[k, 0] >= NEAR:
-                    cut[n] = p[k]
+                    for q in range(3):
+                        cut[n, q] = p[k, q]
                     n += 1
                 if (p[k, 0] >= NEAR) != (p[j, 0] >= NEAR):
                     t = (NEAR - p[k, 0]) / (p[j, 0] - p[k, 0])
@@ -111,8 +108,8 @@ def project(corners, table, codes, starts, counts, view, size, screen, owners): 
     return count
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def raster(first, last, screen, owners, count, view, table, codes, atlas, zbuffer, owner):  # noqa: ANN001, ANN201, E501
+@kernel
+def raster(first, last, screen, owners, count, view, table, codes, atlas, zbuffer, owner):
     """Draws screen triangles into rows first..last of zbuffer (float32, FAR) and owner (int32)."""
     width = zbuffer.shape[1]
     focal = view[12]
@@ -180,8 +177,8 @@ def raster(first, last, screen, owners, count, view, table, codes, atlas, zbuffe
                 inverse += s[6]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def place_billboards(chosen, boards, view, corners, table, codes, at):  # noqa: ANN001, ANN201
+@kernel
+def place_billboards(chosen, boards, view, corners, table, codes, at):
     """Writes two triangles for each chosen board, turned to the camera; returns the next place.
 
     boards: float32 (n, 12): x, y, z, width, height, picture, tag, instance, tint r, g, b, -.
@@ -214,8 +211,8 @@ def place_billboards(chosen, boards, view, corners, table, codes, at):  # noqa: 
     return at
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def place_mesh(source, rows, kinds, matrix, colour, lamps, tag, number, corners, table, codes, at):  # noqa: ANN001, ANN201, E501
+@kernel
+def place_mesh(source, rows, kinds, matrix, colour, lamps, tag, number, corners, table, codes, at):
     """Copies a mesh to the world; returns the next place.
 
     lamps: float32 (8,), emission by lamp kind (a triangle's EXTRA + 3 names its kind, 0 none).

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 
-import numba
-
 from seg_node_sim.render.atmosphere import (
     AMBIENT,
     EXPOSURE,
@@ -20,11 +18,13 @@ from seg_node_sim.render.atmosphere import (
 )
 from seg_node_sim.render.ground_shade import (
     LOOK_RAISED,
-    ground_class,
+    edge_cover,
+    far_cover,
     meet,
-    paint_cover,
+    probe,
     surface,
 )
+from seg_node_sim.render.jit import kernel
 from seg_node_sim.render.materials import (
     GROUND_TAGS,
     KERB_HEIGHT,
@@ -36,14 +36,14 @@ from seg_node_sim.render.materials import (
     WALK,
 )
 from seg_node_sim.render.object_shade import object_colour
-from seg_node_sim.render.sky import sky_colour
+from seg_node_sim.render.sky import haze_colour, sky_colour
 
 FAR = 1000.0
 SKY_SHARE = 0.45
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def window(field, x, y, ox, oy, scale, outside):  # noqa: ANN001, ANN201
+@kernel
+def window(field, x, y, ox, oy, scale, outside):
     """Bilinear value of a map around the camera; `outside` beyond it. field: uint8 or float32."""
     gx, gy = (x - ox) * scale - 0.5, (y - oy) * scale - 0.5
     if gx < 0.0 or gy < 0.0 or gx >= field.shape[1] - 1 or gy >= field.shape[0] - 1:
@@ -55,11 +55,12 @@ def window(field, x, y, ox, oy, scale, outside):  # noqa: ANN001, ANN201
     return top * (1.0 - ay) + low * ay
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def sunlit(x, y, z, env, near, far, where):  # noqa: ANN001, ANN201
-    """Share of the sun's light that reaches a point, 0..1, from the shadows on the ground.
+@kernel
+def shadow(x, y, z, env, near, far, where):
+    """How dark it is at a point, 0..1, from the shadow maps of the ground.
 
-    where: float64 (8,): origin x, y and texels per metre of the near, then of the far map; strength.
+    where: float64 (8,): origin x, y and texels per metre of the near, then of the far map; how much
+    a shadow takes of the sun's and of the sky's light.
     """
     lift = z / max(env[SUN_DIR + 2], 0.05)
     px = x - env[SUN_DIR] * lift
@@ -67,10 +68,10 @@ def sunlit(x, y, z, env, near, far, where):  # noqa: ANN001, ANN201
     dark = window(near, px, py, where[0], where[1], where[2], -1.0)
     if dark < 0.0:
         dark = window(far, px, py, where[3], where[4], where[5], 0.0)
-    return 1.0 - dark * where[6] / 255.0
+    return dark / 255.0
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@kernel
 def shade_rows(
     first,
     last,
@@ -94,7 +95,7 @@ def shade_rows(
     depths,
     instances,
     want_rgb,
-):  # noqa: ANN001, ANN201
+):
     """Fills rows first..last of the outputs.
 
     view: float64 (16,): camera position, rotation rows (forward, right, up as columns), focal, cx, cy.
@@ -140,7 +141,7 @@ def shade_rows(
             tag = SKY
             number = 0
             if kind >= 0:
-                s, code = ground_class(x, y, index, level0, x0, y0)
+                s, code, paint, tone, gx, gy = probe(x, y, index, level0, x0, y0)
                 tag = GROUND_TAGS[code & 15]
                 owner[row, column] = -2 - kind
                 if kind == 2 or (kind == 0 and raised and code & 15 == SIDEWALK):
@@ -168,50 +169,47 @@ def shade_rows(
             ux, uy, uz = dx * norm, dy * norm, dz * norm
             if kind < 0 and who < 0:
                 r, g, b = sky_colour(ux, uy, uz, env, clouds, True)
+                hr, hg, hb = haze_colour(ux, uy, env)
                 if uz < 0.03:
-                    hr, hg, hb = sky_colour(ux, uy, 0.0, env, clouds, False)
                     mix = min(1.0, (0.03 - uz) * 20.0)
                     r, g, b = r + (hr - r) * mix, g + (hg - g) * mix, b + (hb - b) * mix
                 fogged = min(1.0, max(0.0, (env[FOG] - 0.001) * 140.0)) * math.exp(
                     -max(uz, 0.0) * 5.0 / (1.0 + 60.0 * env[FOG])
                 )
-                hr, hg, hb = sky_colour(ux, uy, 0.0, env, clouds, False)
                 linear[row, column, 0] = (b + (hb - b) * fogged) * env[EXPOSURE]
                 linear[row, column, 1] = (g + (hg - g) * fogged) * env[EXPOSURE]
                 linear[row, column, 2] = (r + (hr - r) * fogged) * env[EXPOSURE]
                 continue
-            sun = sunlit(x, y, z, env, near, far, where)
-            lr = window(lamp_map, x, y, lamp_at[0], lamp_at[1], lamp_at[2], 0.0) * lamp_at[3]
-            beam = window(beams, x, y, lamp_at[4], lamp_at[5], lamp_at[6], 0.0) * lamp_at[7]
-            beam *= max(0.0, 1.0 - 0.45 * z)
-            lamp = lr * max(0.15, 1.0 - 0.11 * z)
+            dark = shadow(x, y, z, env, near, far, where)
+            sun = 1.0 - dark * where[6]
+            open_sky = 1.0 - dark * where[7]
+            lamp = 0.0
+            beam = 0.0
+            if lamp_at[3] > 0.0:
+                lamp = window(lamp_map, x, y, lamp_at[0], lamp_at[1], lamp_at[2], 0.0)
+                lamp *= lamp_at[3] * max(0.15, 1.0 - 0.11 * z)
+            if lamp_at[7] > 0.0:
+                beam = window(beams, x, y, lamp_at[4], lamp_at[5], lamp_at[6], 0.0)
+                beam *= max(0.0, 1.0 - 0.45 * z)
             if kind >= 0:
                 flat = math.sqrt(dx * dx + dy * dy) + 1e-9
                 minor = depth / focal
                 major = max(minor, minor * flat / -dz)
                 white = 0.0
                 other = 0.0
-                tone = 128.0
-                if kind == 0:
-                    white, other, found, tone = paint_cover(
-                        x,
-                        y,
-                        dx / flat,
-                        dy / flat,
-                        minor,
-                        major,
-                        level0,
-                        level1,
-                        level2,
-                        level3,
-                        level4,
-                        index,
-                        x0,
-                        y0,
-                    )
-                    code = (code & 15) | (found & 240)
-                    if raised and code & 15 == 0 and depth < 90.0:
-                        code |= 1
+                if kind == 0 and major < 0.10:
+                    if s > -0.1:
+                        white = edge_cover(s, gx, gy, dx / flat, dy / flat, minor, major)
+                        if (paint >> 4) & 3:
+                            white, other = 0.0, white
+                elif kind == 0:
+                    white, other, paint, tone = far_cover(
+                        x, y, dx / flat, dy / flat, minor, major,
+                        level0, level1, level2, level3, level4, index, x0, y0,
+                    )  # fmt: skip
+                code = (code & 15) | (paint & 240)
+                if kind == 0 and raised and code & 15 == 0 and depth < 90.0:
+                    code |= 1
                 size = math.sqrt(minor * major)
                 r, g, b, gloss = surface(
                     x, y, z, kind, code, white, other, tone, size, look, env, rough, fine, worn
@@ -219,15 +217,19 @@ def shade_rows(
                 facing = max(env[SUN_DIR + 2], 0.0) * sun
                 if kind == 2:
                     facing *= 0.7
-                sky = 1.0
+                sky = open_sky
                 er = env[SUN] * facing + env[AMBIENT] * sky + 1.00 * lamp + 1.00 * beam
                 eg = env[SUN + 1] * facing + env[AMBIENT + 1] * sky + 0.72 * lamp + 0.95 * beam
                 eb = env[SUN + 2] * facing + env[AMBIENT + 2] * sky + 0.40 * lamp + 0.85 * beam
                 r, g, b = r * er, g * eg, b * eb
                 # every surface mirrors a little at grazing angles, wet ones a lot
                 grazing = 1.0 + uz
-                fresnel = 0.03 + 0.97 * grazing**5
-                mirror = fresnel * gloss + 0.10 * grazing**8 * (1.0 if kind == 0 else 0.2)
+                squared = grazing * grazing
+                mirror = 0.10 * squared * squared * squared * squared
+                if kind != 0:
+                    mirror *= 0.2
+                if gloss > 0.0:
+                    mirror += gloss * (0.03 + 0.97 * squared * squared * grazing)
                 if wet:
                     mirrors[row, column] = mirror * math.exp(-depth * env[FOG])
                 if mirror > 0.002:
@@ -249,15 +251,15 @@ def shade_rows(
                 )  # fmt: skip
             distance = depth * math.sqrt(dx * dx + dy * dy + dz * dz)
             haze = 1.0 - math.exp(-distance * env[FOG])
-            hr, hg, hb = sky_colour(ux, uy, 0.0, env, clouds, False)
+            hr, hg, hb = haze_colour(ux, uy, env)
             r, g, b = r + (hr - r) * haze, g + (hg - g) * haze, b + (hb - b) * haze
             linear[row, column, 0] = b * env[EXPOSURE]
             linear[row, column, 1] = g * env[EXPOSURE]
             linear[row, column, 2] = r * env[EXPOSURE]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def mirror_rows(first, last, view, depths, owner, env, clouds, mirrors, linear):  # noqa: ANN001, ANN201
+@kernel
+def mirror_rows(first, last, view, depths, owner, env, clouds, mirrors, linear):
     """Reflections of things in wet ground: walks the mirrored ray over the depth picture.
 
     Only ground pixels are changed and only things are read, so rows can be done in any order.
@@ -301,8 +303,8 @@ def mirror_rows(first, last, view, depths, owner, env, clouds, mirrors, linear):
                 t *= 1.28
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def develop(first, last, linear, owner, curve, top, out):  # noqa: ANN001, ANN201
+@kernel
+def develop(first, last, linear, owner, curve, top, out):
     """Display values uint8 (H, W, 3) BGR of linear radiance through a tone curve.
 
     Pixels at the edges of things are blended with their neighbours across the edge: the truth

@@ -61,7 +61,9 @@ class Shadows:
         where = np.zeros(8)
         where[0:3] = (*low, NEAR_SCALE)
         where[3:6] = (*_corner(centre, FAR_SIZE, FAR_SCALE), FAR_SCALE)
+        # without sun only the dark under vehicles is in the maps
         where[6] = 0.93 * strength
+        where[7] = 0.25 if strength > 0.02 else 0.65
         return Windows(near, far, where)
 
     def _draw_still(

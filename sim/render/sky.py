@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numba
-
 from seg_node_sim.render.atmosphere import (
     CLOUDS,
     DISK,
@@ -16,10 +14,11 @@ from seg_node_sim.render.atmosphere import (
     WIND,
     ZENITH,
 )
+from seg_node_sim.render.jit import kernel
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, inline='always')
-def sample(texture, x, y):  # noqa: ANN001, ANN201
+@kernel
+def sample(texture, x, y):
     """Bilinear value of a periodic texture (a power of two wide) at texel coordinates."""
     mask = texture.shape[0] - 1
     fx, fy = math.floor(x), math.floor(y)
@@ -32,14 +31,30 @@ def sample(texture, x, y):  # noqa: ANN001, ANN201
     return top * (1.0 - ay) + low * ay
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def sky_colour(dx, dy, dz, env, clouds, sharp):  # noqa: ANN001, ANN201
+@kernel
+def haze_colour(dx, dy, env):
+    """Radiance (r, g, b) of the air at the horizon towards (dx, dy)."""
+    near = max(dx * env[SUN_DIR] + dy * env[SUN_DIR + 1], 0.0)
+    n4 = near * near
+    n4 = n4 * n4
+    n32 = n4 * n4
+    n32 = n32 * n32
+    wide = 0.10 * n4 + 0.35 * n32
+    return (
+        env[HORIZON] + env[GLOW] * wide,
+        env[HORIZON + 1] + env[GLOW + 1] * wide,
+        env[HORIZON + 2] + env[GLOW + 2] * wide,
+    )
+
+
+@kernel
+def sky_colour(dx, dy, dz, env, clouds, sharp):
     """Radiance (r, g, b) towards the unit direction (dx, dy, dz).
 
     sharp: with clouds, sun disk and stars; else only the smooth part (for haze and dull mirrors).
     """
     up = max(dz, 0.0)
-    t = 1.0 - math.exp(-3.6 * up)
+    t = 1.22 * up / (up + 0.22)
     toward = dx * env[SUN_DIR] + dy * env[SUN_DIR + 1] + dz * env[SUN_DIR + 2]
     near = max(toward, 0.0)
     n4 = near * near

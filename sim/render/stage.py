@@ -103,6 +103,8 @@ class Stage:
                 np.array([height, width], np.float64),
                 self.screen,
                 self.owners,
+                np.empty((3, 3)),
+                np.empty((4, 3)),
             )
         )
 
