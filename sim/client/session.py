@@ -41,6 +41,7 @@ class Session:
     world: Any
     server_version: str
     _found: Any = None
+    _timeout_s: float = 0.0
 
     @classmethod
     def connect(
@@ -160,11 +161,13 @@ class Session:
     @contextlib.contextmanager
     def patience(self) -> Iterator[None]:
         """Allow calls to take as long as loading a town and building its pictures may take."""
-        self.client.set_timeout(max(LOAD_TIMEOUT_S, self.address.timeout_s))
+        before, self._timeout_s = self._timeout_s, LOAD_TIMEOUT_S
+        self.client.set_timeout(self._timeout_s)
         try:
             yield
         finally:
-            self.client.set_timeout(self.address.timeout_s)
+            self._timeout_s = before or self.address.timeout_s
+            self.client.set_timeout(self._timeout_s)
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
