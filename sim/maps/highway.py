@@ -18,7 +18,8 @@ from seg_node_sim.maps.builder import (
 )
 
 LANES = (
-    LaneSpec('median', 2.2, solid('yellow', 0.15)),
+    LaneSpec('median', 1.5),
+    LaneSpec('shoulder', 0.9, solid('yellow', 0.15)),
     LaneSpec('driving', 3.5, dashed(3.0, 9.0)),
     LaneSpec('driving', 3.5, dashed(3.0, 9.0)),
     LaneSpec('driving', 3.5, solid('white', 0.2)),

@@ -66,7 +66,7 @@ def air(weather: Weather, time_s: float) -> Air:
     rain = min(1.0, weather.precipitation / 100.0)
     day = _ramp(altitude, -8.0, 12.0)
     mass = 1.0 / (max(math.sin(height), 0.0) + 0.09)
-    sun = 3.4 * np.exp(-np.array([0.035, 0.075, 0.17]) * mass) * _ramp(altitude, -1.5, 6.0)
+    sun = 3.6 * np.exp(-np.array([0.03, 0.085, 0.20]) * mass) * _ramp(altitude, -1.5, 6.0)
     cover = _ramp(clouds, 0.25, 0.95)
     sun = sun * (1.0 - 0.95 * cover)
     clear_zenith = np.array([0.10, 0.24, 0.62])
@@ -82,6 +82,8 @@ def air(weather: Weather, time_s: float) -> Air:
     zenith = _mix(night_zenith, zenith, day)
     horizon = _mix(night_horizon, horizon, day)
     ambient = 0.55 * zenith + 0.45 * horizon
+    # towards evening the sky gives less light than the sun's low rays still do
+    ambient = ambient * (0.42 + 0.58 * max(_ramp(altitude, 2.0, 30.0), 0.8 * cover))
     ambient = ambient * (1.0 + 0.35 * cover) + np.array([0.006, 0.006, 0.008])
     glow = sun * np.array([1.0, 0.85, 0.65]) * (0.3 + 0.7 * low_sun) * (1.0 - cover)
     if altitude < -2.0:  # the moon, opposite
@@ -90,7 +92,7 @@ def air(weather: Weather, time_s: float) -> Air:
         sun = np.array([0.010, 0.012, 0.017]) * (1.0 - 0.8 * cover) * (1.0 - day)
         glow = sun * 0.5
     bounce = (sun * max(sun_dir[2], 0.0) + ambient) * 0.13
-    fog = (max(0.0, weather.fog_density - 2.0) / 100.0) ** 1.5 * 0.09
+    fog = (max(0.0, weather.fog_density - 2.0) / 100.0) ** 1.5 * 0.07
     fog += 0.0009 + 0.0035 * rain + 0.006 * weather.dust_storm / 100.0
     wet = max(weather.wetness / 100.0, min(1.0, 1.6 * rain), 0.0)
     puddles = weather.precipitation_deposits / 100.0
@@ -114,7 +116,7 @@ def air(weather: Weather, time_s: float) -> Air:
     env[NIGHT] = 1.0 - day
     # the eye adapts, but not fully: overcast and dusk stay darker than noon, night much darker
     light = float((sun * max(sun_dir[2], 0.05) + ambient).mean())
-    env[EXPOSURE] = 1.25 * (1.6 / max(light, 0.035)) ** 0.72
+    env[EXPOSURE] = 1.25 * (1.6 / max(light, 0.16)) ** 0.72
     env[WIND] = time_s * (0.5 + weather.wind_intensity / 25.0)
     env[DISK] = 1.0 if altitude > -2.0 else 0.25
     env[RAIN] = rain

@@ -102,8 +102,8 @@ def object_colour(
         iu, iv = int(math.floor(fu)), int(math.floor(fv))
         au, av = fu - iu, fv - iv
         wide, tall = tri[EXTRA + 2], 0.56
-        if iv == 0:
-            wide, tall = 0.80, 0.70
+        if iv == 0 and _hash(int(tri[EXTRA + 3]), 5) > 0.5:
+            wide, tall = 0.82, 0.74  # a shop
         if v > 0.0 and abs(au - 0.5) < 0.5 * wide and abs(av - 0.52) < 0.5 * tall:
             frame = 0.07 / bay
             bar = abs(au - 0.5) > 0.5 * wide - frame or abs(av - 0.52) > 0.5 * tall - 0.06 / floor
@@ -111,9 +111,13 @@ def object_colour(
                 r, g, b = r * 0.55 + 0.15, g * 0.55 + 0.15, b * 0.55 + 0.15
             else:
                 pick = _hash(iu * 7 + int(tri[EXTRA + 3]), iv)
-                v0 = 0.02 + 0.05 * pick
+                v0 = 0.015 + 0.05 * pick
                 r, g, b = v0, v0 * 1.05, v0 * 1.15
-                mirror = 0.55
+                blind = _hash(iv * 5 + int(tri[EXTRA + 3]), iu)
+                if blind > 0.55 and iv > 0 and av - 0.24 > (1.0 - blind) * 1.6 * tall:
+                    v0 = 0.20 + 0.3 * pick  # a blind or a curtain
+                    r, g, b = v0, v0 * 0.97, v0 * 0.9
+                mirror = 1.7
                 if pick < 0.38 * lit:
                     warm = 0.25 + 0.5 * _hash(iv, iu + 3)
                     warm *= lit / env[EXPOSURE]

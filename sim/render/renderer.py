@@ -46,7 +46,7 @@ class Renderer:
         scenery = build_scenery(opendrive, town.style, style.seed)
         parked = [_body(car, FIRST_PARKED - k) for k, car in enumerate(scenery.parked)]
         self._stage = Stage(scenery, parked)
-        self._shadows = Shadows(scenery, parked, style.seed)
+        self._shadows = Shadows(scenery, parked)
         self._lamps = Lamps(scenery)
         self._textures = (
             noise.fractal(256, 1.2, 11, 3.0),

@@ -173,9 +173,9 @@ def shade_rows(
                 if uz < 0.03:
                     mix = min(1.0, (0.03 - uz) * 20.0)
                     r, g, b = r + (hr - r) * mix, g + (hg - g) * mix, b + (hb - b) * mix
-                fogged = min(1.0, max(0.0, (env[FOG] - 0.001) * 140.0)) * math.exp(
-                    -max(uz, 0.0) * 5.0 / (1.0 + 60.0 * env[FOG])
-                )
+                thin = max(uz, 0.0) * 5.0 / (1.0 + 60.0 * env[FOG])
+                fogged = min(1.0, max(0.0, (env[FOG] - 0.001) * 140.0))
+                fogged /= 1.0 + thin + 0.6 * thin * thin
                 linear[row, column, 0] = (b + (hb - b) * fogged) * env[EXPOSURE]
                 linear[row, column, 1] = (g + (hg - g) * fogged) * env[EXPOSURE]
                 linear[row, column, 2] = (r + (hr - r) * fogged) * env[EXPOSURE]
@@ -281,26 +281,36 @@ def mirror_rows(first, last, view, depths, owner, env, clouds, mirrors, linear):
             forward = wx * view[3] + wy * view[6] + wz * view[9]
             right = wx * view[4] + wy * view[7] + wz * view[10]
             up = wx * view[5] + wy * view[8] + wz * view[11]
-            t = 0.05 * depth * (1.0 + 0.25 * ((row * 3 + column * 5) & 7))
-            for _ in range(18):
+            t = 0.12 * depth
+            low = 0.0
+            high = -1.0  # a hit was found there
+            hit_r, hit_c = 0, 0
+            for _ in range(26):
                 f = depth + t * forward
-                if f < 0.2:
-                    break
                 x = px + focal * (depth * u + t * right) / f
                 y = py - focal * (-depth * v + t * up) / f
-                if x < 0.0 or y < 0.0 or x >= cols or y >= rows:
+                if f < 0.2 or x < 0.0 or y < 0.0 or x >= cols or y >= rows:
                     break
                 r, c = int(y), int(x)
                 there = depths[r, c]
                 if owner[r, c] >= 0 and there < f and f - there < 0.35 * t + 0.6:
-                    norm = 1.0 / math.sqrt(wx * wx + wy * wy + wz * wz)
-                    sr, sg, sb = sky_colour(wx * norm, wy * norm, wz * norm, env, clouds, False)
-                    keep = mirror * env[EXPOSURE]
-                    linear[row, column, 0] += mirror * linear[r, c, 0] - keep * sb
-                    linear[row, column, 1] += mirror * linear[r, c, 1] - keep * sg
-                    linear[row, column, 2] += mirror * linear[r, c, 2] - keep * sr
+                    high, hit_r, hit_c = t, r, c
+                else:
+                    low = t
+                if high < 0.0:
+                    t *= 1.3
+                elif high - low < 0.02 * high:
                     break
-                t *= 1.28
+                else:  # between the last miss and the hit: find the place itself
+                    t = 0.5 * (low + high)
+            if high < 0.0:
+                continue
+            norm = 1.0 / math.sqrt(wx * wx + wy * wy + wz * wz)
+            sr, sg, sb = sky_colour(wx * norm, wy * norm, wz * norm, env, clouds, False)
+            keep = mirror * env[EXPOSURE]
+            linear[row, column, 0] += mirror * linear[hit_r, hit_c, 0] - keep * sb
+            linear[row, column, 1] += mirror * linear[hit_r, hit_c, 1] - keep * sg
+            linear[row, column, 2] += mirror * linear[hit_r, hit_c, 2] - keep * sr
 
 
 @kernel

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from seg_node_sim.render.jit import kernel
 from seg_node_sim.render.scenery import Scenery
+from seg_node_sim.render.sprites import BUSH, CONIFER
 from seg_node_sim.scene import Body
 
 NEAR_SIZE, NEAR_SCALE = 1024, 10.0  # texels, texels per metre
@@ -17,6 +19,7 @@ FAR_SIZE, FAR_SCALE = 512, 1.6
 BEAM_SIZE, BEAM_SCALE = 384, 3.0
 LAMP_CELL = 1.0  # metres
 SLACK = 12.0  # metres the camera may move before the still shadows are drawn anew
+BLOBS = 32  # dapples of a tree
 FIXED = 4  # fractional bits of cv2's coordinates
 
 
@@ -32,10 +35,10 @@ class Windows:
 class Shadows:
     """Draws shadows of still and moving things; keeps those of still things while it can."""
 
-    def __init__(self, scenery: Scenery, parked: Sequence[Body], seed: int) -> None:
+    def __init__(self, scenery: Scenery, parked: Sequence[Body]) -> None:
         self._scenery = scenery
         self._parked = list(parked)
-        self._rng_seed = seed
+        self._crowns = _crowns(scenery.boards)
         self._key: tuple[object, ...] | None = None
         self._still: tuple[np.ndarray, np.ndarray] | None = None
         self._boxes = [_bounds(outline) for outline, _, _ in scenery.casters]
@@ -76,7 +79,8 @@ class Shadows:
             if cast:
                 self._draw_casters(canvas, sun, low, scale, size)
             for body in self._parked:
-                _draw_body(canvas, body, sun, low, scale, cast)
+                if max(abs(body.pose.x - centre[0]), abs(body.pose.y - centre[1])) < size / scale:
+                    _draw_body(canvas, body, sun, low, scale, cast)
             maps.append(cv2.GaussianBlur(canvas, (0, 0), blur) if cast else canvas)
         return maps[0], maps[1]
 
@@ -104,10 +108,8 @@ class Shadows:
             & (boards[:, 1] > low[1] - reach)
             & (boards[:, 1] < high[1] + reach)
         )
-        across = np.array([-shift[1], shift[0]])
-        across = across / max(1e-6, float(np.linalg.norm(across)))
-        for board in boards[near]:
-            _tree(canvas, board, shift, across, low, scale)
+        chosen = np.flatnonzero(near)
+        _dapple(canvas, chosen, boards, self._crowns, shift[0], shift[1], low[0], low[1], scale)
 
 
 def _bounds(outline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,52 +132,59 @@ def _hull(
     cv2.fillConvexPoly(canvas, hull, value, cv2.LINE_AA, FIXED)
 
 
-def _tree(
-    canvas: np.ndarray,
-    board: np.ndarray,
-    shift: np.ndarray,
-    across: np.ndarray,
-    low: np.ndarray,
-    scale: float,
-) -> None:
-    """A dappled crown and a trunk; the same dapples for the same tree."""
-    x, y, width, height = board[0], board[1], board[3], board[4]
-    picture = int(board[5])
-    rng = np.random.default_rng(int(abs(x) * 64) * 7919 + int(abs(y) * 64))
-    foot = np.array([x, y])
-    if picture in (6, 7):
-        spans, crown, blobs = (0.05, 0.85), 0.42, 14
-    elif picture in (4, 5):
-        spans, crown, blobs = (0.08, 0.97), 0.26, 26
-    else:
-        spans, crown, blobs = (0.36, 0.97), 0.36, 30
-    if picture not in (6, 7):
-        side = across * 0.016 * height
-        trunk = np.array([foot - side, foot + side, foot + shift * height * 0.5])
-        _hull(canvas, trunk, low, scale, 235)
-    stretch = float(np.linalg.norm(shift))
-    tilt = math.degrees(math.atan2(shift[1], shift[0]))
-    for _ in range(blobs):
-        t = rng.uniform(*spans)
-        widest = crown * (1.0 - t if picture in (4, 5) else math.sqrt(max(0.05, t * (1.3 - t))))
-        off = rng.normal(0.0, 0.55) * widest * width
-        at = foot + shift * height * t + across * off
-        radius = rng.uniform(0.05, 0.12) * width
-        axes = (radius * math.sqrt(1.0 + 0.3 * stretch * stretch), radius)
-        centre = _fixed(at[None], low, scale)[0]
-        size = tuple(max(1, int(v * scale * (1 << FIXED))) for v in axes)
-        cv2.ellipse(
-            canvas,
-            (int(centre[0]), int(centre[1])),
-            size,
-            tilt,
-            0,
-            360,
-            225,
-            -1,
-            cv2.LINE_AA,
-            FIXED,
-        )
+def _crowns(boards: np.ndarray) -> np.ndarray:
+    """float32 (n, BLOBS, 3): each tree's dapples: height 0..1, place across and radius in metres.
+
+    The last of them is the trunk's top. A tree has the same dapples wherever it is drawn.
+    """
+    blobs = np.zeros((len(boards), BLOBS, 3), np.float32)
+    for i, board in enumerate(boards):
+        x, y, width, picture = float(board[0]), float(board[1]), float(board[3]), int(board[5])
+        rng = np.random.default_rng([int(abs(x) * 64), int(abs(y) * 64)])
+        if picture in BUSH:
+            spans, crown = (0.05, 0.85), 0.42
+        elif picture in CONIFER:
+            spans, crown = (0.08, 0.97), 0.26
+        else:
+            spans, crown = (0.36, 0.97), 0.36
+        t = rng.uniform(*spans, BLOBS)
+        slim = 1.0 - t if picture in CONIFER else np.sqrt(np.maximum(0.05, t * (1.3 - t)))
+        blobs[i, :, 0] = t
+        blobs[i, :, 1] = rng.normal(0.0, 0.55, BLOBS) * crown * slim * width
+        blobs[i, :, 2] = rng.uniform(0.05, 0.12, BLOBS) * width
+        if picture not in BUSH:
+            blobs[i, :6, 0] = np.linspace(0.0, 0.5, 6)
+            blobs[i, :6, 1] = 0.0
+            blobs[i, :6, 2] = 0.022 * width
+    return blobs
+
+
+@kernel
+def _dapple(canvas, chosen, boards, blobs, shift_x, shift_y, low_x, low_y, scale):
+    """Draws soft ellipses, stretched along the sun's direction, as the maximum into `canvas`."""
+    stretch = math.sqrt(shift_x * shift_x + shift_y * shift_y)
+    ux = shift_x / max(stretch, 1e-6)
+    uy = shift_y / max(stretch, 1e-6)
+    rows, cols = canvas.shape
+    for i in chosen:
+        tall = boards[i, 4]
+        for k in range(blobs.shape[1]):
+            t, off, radius = blobs[i, k, 0], blobs[i, k, 1], blobs[i, k, 2]
+            b = radius * scale
+            a = b * math.sqrt(1.0 + 0.3 * stretch * stretch)
+            if radius < 0.03 * tall and t < 0.5:
+                a = max(a, 0.07 * tall * stretch * scale)  # a piece of the trunk
+            px = (boards[i, 0] + shift_x * tall * t - uy * off - low_x) * scale
+            py = (boards[i, 1] + shift_y * tall * t + ux * off - low_y) * scale
+            reach = max(a, b) + 1.0
+            for r in range(max(0, int(py - reach)), min(rows, int(py + reach) + 2)):
+                for c in range(max(0, int(px - reach)), min(cols, int(px + reach) + 2)):
+                    dx, dy = c + 0.5 - px, r + 0.5 - py
+                    u, v = (dx * ux + dy * uy) / a, (dy * ux - dx * uy) / b
+                    edge = (1.0 - math.sqrt(u * u + v * v)) * b
+                    value = int(225.0 * min(1.0, max(0.0, edge + 0.5)))
+                    if value > canvas[r, c]:
+                        canvas[r, c] = value
 
 
 def _draw_body(
@@ -229,7 +238,7 @@ class Lamps:
         ys = self._low[1] + (np.arange(r0, r0 + part.shape[0]) + 0.5) * LAMP_CELL - y
         xs = self._low[0] + (np.arange(c0, c0 + part.shape[1]) + 0.5) * LAMP_CELL - x
         square = ys[:, None] ** 2 + xs[None, :] ** 2 + height * height
-        part += (strength * 26.0 * height / square**1.5).astype(np.float32)
+        part += (strength * 15.0 * height / square**1.5).astype(np.float32)
 
     def beams(
         self, at: tuple[float, float], bodies: Sequence[Body], lit: float
@@ -276,7 +285,7 @@ def _beam_picture() -> np.ndarray:
     for lamp in (-0.65, 0.65):
         angle = np.arctan2(y - lamp, x + 0.3)
         spread = np.exp(-((angle / 0.27) ** 2)) + 0.16 * np.exp(-((angle / 0.7) ** 2))
-        light += spread * 34.0 / (x * x + (y - lamp) ** 2 + 60.0)
+        light += spread * 15.0 / (x * x + (y - lamp) ** 2 + 60.0)
     rise = np.clip((x - 0.4) / 3.0, 0.0, 1.0)
     fade = np.clip((56.0 - x) / 18.0, 0.0, 1.0) * np.clip((13.0 - np.abs(y)) / 4.0, 0.0, 1.0)
     return (light * rise * fade).astype(np.float32)

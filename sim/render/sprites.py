@@ -122,15 +122,15 @@ def _trunk(
 def _broadleaf(rng: np.random.Generator) -> np.ndarray:
     picture = _canvas()
     _trunk(picture, rng, 90.0, rng.uniform(4.5, 7.0), 8)
-    balls = int(rng.integers(12, 18))
+    balls = int(rng.integers(34, 46))
     angle = rng.uniform(0.0, 2.0 * np.pi, balls)
     reach = np.sqrt(rng.uniform(0.0, 1.0, balls))
-    x = WIDTH / 2 + 76.0 * reach * np.cos(angle)
-    y = 92.0 + 58.0 * reach * np.sin(angle)
+    x = WIDTH / 2 + rng.uniform(66.0, 92.0) * reach * np.cos(angle)
+    y = 96.0 + rng.uniform(56.0, 72.0) * reach * np.sin(angle)
     centres = np.stack([x, y], axis=1)
-    radii = rng.uniform(24.0, 40.0, balls)
-    hue = np.array([rng.uniform(0.13, 0.24), rng.uniform(0.27, 0.36), rng.uniform(0.05, 0.09)])
-    _leaves(picture, rng, centres, radii, 5200, hue * 1.5, 3.4)
+    radii = rng.uniform(13.0, 30.0, balls)
+    hue = np.array([rng.uniform(0.15, 0.24), rng.uniform(0.21, 0.28), rng.uniform(0.06, 0.10)])
+    _leaves(picture, rng, centres, radii, 7500, hue * 1.25, 2.5)
     return picture
 
 
@@ -159,8 +159,8 @@ def _bush(rng: np.random.Generator) -> np.ndarray:
     x = WIDTH / 2 + rng.uniform(-84.0, 84.0, balls)
     y = 176.0 + rng.uniform(-60.0, 34.0, balls) * (1.0 - 0.6 * np.abs(x - WIDTH / 2) / 90.0)
     radii = rng.uniform(34.0, 48.0, balls)
-    hue = np.array([rng.uniform(0.10, 0.2), rng.uniform(0.24, 0.32), 0.06]) * 1.45
-    _leaves(picture, rng, np.stack([x, y + 10.0], axis=1), radii, 4600, hue, 4.0)
+    hue = np.array([rng.uniform(0.13, 0.2), rng.uniform(0.19, 0.26), 0.07]) * 1.3
+    _leaves(picture, rng, np.stack([x, y + 10.0], axis=1), radii, 6000, hue, 3.0)
     return picture
 
 
