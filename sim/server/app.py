@@ -42,27 +42,34 @@ class Server:
         self._options = options
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._reactor = Reactor()
+        self._pacer = Pacer(options.fps)
+        self._managers = TrafficManagerRegister()
+        self._stopping = False
+        self._serving = False
+
+    def open(self) -> None:
+        """Bind the ports and enter the town; ConfigError or InputError when that cannot be."""
+        options = self._options
+        ids = sensor_ids(options.announce)
         hub = StreamHub()
         # Both ports before the town: a port in use is said at once.
         port = _listen(self._reactor, options.host, options.port, self._accept)
         hub.port = _listen_stream(self._reactor, options.host, port + 1, hub.accept)
-        self._world = World(options.town, hub, sensor_ids(options.announce), options.seed)
-        self._pacer = Pacer(options.fps)
-        self._managers = TrafficManagerRegister()
+        self._world = World(options.town, hub, ids, options.seed, options.preload)
+        self._world.wait_for_renderer()
         episode = EpisodeCalls(self._world, hub, self._pacer, options.announce)
         actors = ActorCalls(self._world)
         batch = TickCalls(episode, BatchRunner(actors).apply)
         self._dispatcher = Dispatcher([episode, actors, batch, self._managers])
-        self._stopping = False
 
     def run(self) -> None:
         """Serve until `stop`."""
+        self._serving = True
         self._world.tick(1.0 / self._options.fps)
         self._reactor.start()
-        print(
+        _say(
             f'CARLA {self._options.announce} protocol on {self._options.host}:'
-            f'{self._options.port}, town {self._world.town.name}',
-            flush=True,
+            f'{self._options.port}, town {self._world.town.name}'
         )
         parent = os.getppid()
         try:
@@ -76,13 +83,15 @@ class Server:
             self._world.close()
 
     def stop(self) -> None:
-        """End the loop; safe in a signal handler."""
+        """End the loop; for signal handlers."""
+        if not self._serving:  # still building the town: nothing to clean up yet
+            os._exit(0)
         self._stopping = True
         self._queue.put(None)
 
     def _turn(self) -> None:
         settings = self._world.settings
-        wait = _IDLE_S if settings.synchronous_mode else self._pacer.due_in(settings)
+        wait = _IDLE_S if settings.synchronous_mode else self._pacer.due_in()
         try:
             item = self._queue.get(timeout=wait) if wait > 0.0 else self._queue.get_nowait()
         except queue.Empty:
@@ -98,7 +107,7 @@ class Server:
             except queue.Empty:
                 break
         settings = self._world.settings
-        if not settings.synchronous_mode and self._pacer.due_in(settings) <= 0.0:
+        if not settings.synchronous_mode and self._pacer.due_in() <= 0.0:
             self._world.tick(self._pacer.step(settings))
 
     def _handle(self, item: Request | Connection) -> None:
@@ -117,14 +126,19 @@ def serve(options: ServerOptions) -> int:
     """See `run_server`."""
     logging.basicConfig(level=logging.INFO, format='%(levelname)s %(name)s: %(message)s')
     _tune_process()
-    try:
-        server = Server(options)
-    except SegNodeError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
+    server = Server(options)
     with _stopped_by_signals(server):
+        try:
+            server.open()
+        except SegNodeError as error:
+            print(f'error: {error}', file=sys.stderr)
+            return 1
         server.run()
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _listen(reactor: Reactor, host: str, port: int, accept: Any) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -137,6 +137,15 @@ def _shares(shot: Camera, camera: Camera, name: str) -> bool:
     return same_size and lens
 
 
+def _build(town: Town) -> Renderer:
+    from seg_node_sim.render import Renderer
+
+    renderer = Renderer(town)
+    # The first picture compiles; a client's call must not wait for that later.
+    renderer.render(Camera(32, 18), Pose(z=2.0), (), Weather(), frozenset(PASS_OF.values()), 0.0)
+    return renderer
+
+
 class CameraRig:
     """Renders and sends the images of all cameras that are due in one tick."""
 
@@ -144,15 +153,24 @@ class CameraRig:
         self._town = town
         self._ids = ids
         self._workers = workers
-        self._renderer: Renderer | None = None
+        self._building: Future[Renderer] | None = None
 
-    def prepare(self) -> Renderer:
-        """Build the renderer, once; a world without cameras starts faster without it."""
-        if self._renderer is None:
-            from seg_node_sim.render import Renderer
+    def prepare(self) -> None:
+        """Begin to build the renderer, beside the world; a world without cameras needs none."""
+        if self._building is None:
+            self._building = self._workers.submit(_build, self._town)
 
-            self._renderer = Renderer(self._town)
-        return self._renderer
+    def renderer(self) -> Renderer:
+        """The renderer, as soon as it is there."""
+        self.prepare()
+        assert self._building is not None
+        return self._building.result()
+
+    def close(self) -> None:
+        """End the renderer's threads, once it is built."""
+        if self._building is not None:
+            self._building.add_done_callback(lambda built: built.result().close())
+            self._building = None
 
     def send(
         self,
@@ -165,16 +183,18 @@ class CameraRig:
         skip_busy: bool,
     ) -> None:
         for shot in plan_shots(sensors, frame_s):
-            images = self.prepare().render(
+            images = self.renderer().render(
                 shot.camera, shot.pose, bodies, weather, shot.passes, time_s
             )
-            wanted = sorted({name for name, _, _ in shot.takers})
-            coded = dict(
-                zip(wanted, self._workers.map(lambda n, i=images: _ENCODERS[n](i), wanted))
-            )
+            coded = self._encode(images, {name for name, _, _ in shot.takers})
             for name, sensor, stream in shot.takers:
                 camera = shot.camera
                 head = header(getattr(self._ids, name), frame, time_s, sensor.pose)
                 size = _IMAGE.pack(camera.width, camera.height, camera.fov)
                 pixels = np.ascontiguousarray(coded[name])
                 stream.send([head + size, memoryview(pixels).cast('B')], skip_busy=skip_busy)
+
+    def _encode(self, images: dict[str, np.ndarray], wanted: set[str]) -> dict[str, np.ndarray]:
+        names = sorted(wanted)
+        coded = self._workers.map(lambda name: _ENCODERS[name](images), names)
+        return dict(zip(names, coded))

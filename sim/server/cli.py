@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--seed', type=int, default=default.seed, help='seed of sensor noise (%(default)s)'
     )
     parser.add_argument(
+        '--no-preload',
+        dest='preload',
+        action='store_false',
+        help='build the renderer at the first camera, not at the start',
+    )
+    parser.add_argument(
         '--exit-with-parent',
         action='store_true',
         help='end when the process that started the server is gone',
@@ -49,6 +55,7 @@ def main(args: argparse.Namespace) -> int:
             fps=args.fps,
             announce=args.announce,
             seed=args.seed,
+            preload=args.preload,
             exit_with_parent=args.exit_with_parent,
         )
     except SegNodeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from seg_node.errors import InputError
@@ -20,22 +21,24 @@ _LONGEST_STEP_S = 0.1
 class Pacer:
     """Time steps: fixed where the settings say so, else the real time since the last one."""
 
-    def __init__(self, fps: float) -> None:
+    def __init__(self, fps: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.fps = fps
-        self._last = time.monotonic()
+        self._clock = clock
+        self._last = self._due = clock()
 
-    def due_in(self, settings: wire.EpisodeSettings) -> float:
+    def due_in(self) -> float:
         """Seconds until the next tick of an asynchronous world."""
-        period = settings.fixed_delta_seconds or 1.0 / self.fps
-        return max(0.0, self._last + period - time.monotonic())
+        return max(0.0, self._due - self._clock())
 
     def step(self, settings: wire.EpisodeSettings) -> float:
         """Simulated seconds of the tick that begins now."""
-        now = time.monotonic()
+        now = self._clock()
         real, fixed = now - self._last, settings.fixed_delta_seconds
-        # A late tick does not make the next one early for longer than one period.
+        self._last = now
+        # A late tick makes the next one early, but lost time is not made up for by a rush; ticks
+        # of a client that runs ahead of real time do not delay the next one of ours.
         period = fixed or 1.0 / self.fps
-        self._last = max(self._last + period, now - period) if real >= period else now
+        self._due = min(max(self._due + period, now), now + period)
         return fixed or min(max(real, 1e-3), _LONGEST_STEP_S)
 
 

@@ -13,7 +13,8 @@ class ServerOptions:
 
     port: control channel; the streams take port + 1 where it is free.  fps: ticks per second of
     the asynchronous mode.  announce: CARLA version to present; sensor ids follow it.
-    seed: of sensor noise.  exit_with_parent: end when the starting process is gone.
+    seed: of sensor noise.  preload: build the renderer before answering, not at the first camera.
+    exit_with_parent: end when the starting process is gone.
     """
 
     host: str = '127.0.0.1'
@@ -22,6 +23,7 @@ class ServerOptions:
     fps: float = 30.0
     announce: str = '0.9.16'
     seed: int = 0
+    preload: bool = True
     exit_with_parent: bool = False
 
     def __post_init__(self) -> None:

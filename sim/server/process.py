@@ -20,7 +20,7 @@ import msgpack
 from seg_node.errors import ConfigError
 from seg_node_sim.server.options import ServerOptions
 
-_START_TIMEOUT_S = 90.0  # the first start compiles the renderer
+_START_TIMEOUT_S = 180.0  # the first start compiles the renderer
 _STOP_TIMEOUT_S = 10.0
 
 
@@ -71,6 +71,7 @@ def command_line(options: ServerOptions) -> list[str]:
         'seg_node_sim.server',
         *(f'--host={options.host}', f'--port={options.port}', f'--town={options.town}'),
         *(f'--fps={options.fps}', f'--announce={options.announce}', f'--seed={options.seed}'),
+        *([] if options.preload else ['--no-preload']),
         *(['--exit-with-parent'] if options.exit_with_parent else []),
     ]
 

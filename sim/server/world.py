@@ -34,7 +34,9 @@ class World:
     `tick` advances by seconds, renders what somebody listens to and sends everything.
     """
 
-    def __init__(self, town: str, hub: StreamHub, ids: SensorIds, seed: int = 0) -> None:
+    def __init__(
+        self, town: str, hub: StreamHub, ids: SensorIds, seed: int = 0, preload: bool = True
+    ) -> None:
         self.library = BlueprintLibrary()
         self.settings = EpisodeSettings()
         self.weather = Weather()
@@ -43,16 +45,19 @@ class World:
         self.delta = 0.0
         self.episode = 0
         self.actors: dict[int, Actor] = {}
+        self.town: Town | None = None
         self.opendrive: Town | None = None
         self.stream = hub.create()
         self._hub = hub
         self._ids = ids
         self._seed = seed
+        self._preload = preload
+        self._rig: CameraRig | None = None
         self._next_id = 1
         self._due: dict[int, float] = {}
         self._noise: dict[int, np.random.Generator] = {}
         self._flags = 0
-        self._workers = ThreadPoolExecutor(2, thread_name_prefix='encode')
+        self._workers = ThreadPoolExecutor(3, thread_name_prefix='cameras')
         self.load(town)
 
     def load(self, name: str) -> None:
@@ -60,24 +65,20 @@ class World:
 
         Raises InputError when the name is not a town's.
         """
-        short = name.rsplit('/', 1)[-1]
-        if short in ('', getattr(self, 'town', None) and self.town.name):
-            town = self.town
-        elif short == OPENDRIVE_TOWN and self.opendrive is not None:
-            town = self.opendrive
-        elif short in town_names():
-            town = load_town(short)
-        else:
-            raise InputError(f'map not found: {name!r}; expected one of {", ".join(town_names())}')
-        self.enter(town)
+        self.enter(self._find_town(name.rsplit('/', 1)[-1]))
 
     def enter(self, town: Town) -> None:
         """Begin a new episode on this town: no actors, default weather, time 0."""
         roads = RoadNetwork(town.xodr)
-        rig = CameraRig(town, self._ids, self._workers)
+        same = self._rig is not None and town is self.town
+        rig = self._rig if same else CameraRig(town, self._ids, self._workers)
         for actor in list(self.actors.values()):
             self._forget(actor)
+        if self._rig is not None and rig is not self._rig:
+            self._rig.close()
         self.town, self.roads, self._rig = town, roads, rig
+        if self._preload:
+            rig.prepare()
         self._geo = sensors.GeoReference(town.xodr, self._ids.north)
         self.weather = Weather()
         self.elapsed = 0.0
@@ -90,6 +91,15 @@ class World:
     def read_opendrive(self, xodr: str) -> None:
         """Keep an OpenDRIVE text for the next `load('OpenDriveMap')`; InputError when bad."""
         self.opendrive = town_from_opendrive(OPENDRIVE_TOWN, xodr)
+
+    def _find_town(self, name: str) -> Town:
+        if name == OPENDRIVE_TOWN and self.opendrive is not None:
+            return self.opendrive
+        if self.town is not None and name in ('', self.town.name):
+            return self.town
+        if name not in town_names():
+            raise InputError(f'map not found: {name!r}; expected one of {", ".join(town_names())}')
+        return load_town(name)
 
     @property
     def map_name(self) -> str:
@@ -122,7 +132,7 @@ class World:
         if blueprint.id.startswith('sensor.') and blueprint.id != _CLIENT_SIDE:
             actor.stream = self._hub.create()
             if blueprint.id in PASS_OF:
-                self._rig.prepare()
+                self._rig.renderer()
             self._noise[actor.id] = sensors.noise_source(actor, self._seed)
         return self._add(actor)
 
@@ -169,7 +179,13 @@ class World:
         self.stream.send([snapshot], skip_busy=not synchronous)
         return self.frame
 
+    def wait_for_renderer(self) -> None:
+        """Return when cameras can be served without delay, if `preload` is wished."""
+        if self._preload:
+            self._rig.renderer()
+
     def close(self) -> None:
+        self._rig.close()
         self._workers.shutdown()
 
     def _move(self, delta: float) -> list[collide.Contact]:

@@ -58,6 +58,7 @@ def run_scenario() -> Callable[..., dict[str, Any]]:
 @pytest.fixture(scope='module')
 def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     """One server for a test module, on the module's own PORT."""
-    town = getattr(request.module, 'TOWN', 'Highway')
-    with start_server_process(ServerOptions(port=request.module.PORT, town=town)) as running:
+    preload = getattr(request.module, 'PRELOAD', False)
+    options = ServerOptions(port=request.module.PORT, preload=preload)
+    with start_server_process(options) as running:
         yield running

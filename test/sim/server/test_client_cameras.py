@@ -11,6 +11,7 @@ from seg_node_sim.scene import Body, Camera, Pose, Weather
 from seg_node_sim.server.catalogue import VEHICLES
 
 PORT = 21200
+PRELOAD = True
 ALL = frozenset({'rgb', 'semantic', 'depth', 'instance'})
 
 

@@ -133,7 +133,7 @@ def first_line(process: subprocess.Popen[str]) -> dict[str, int]:
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_the_server_cleanly(number):
     port = 21410 + 3 * (number == signal.SIGINT)
-    with start_server_process(ServerOptions(port=port)) as running:
+    with start_server_process(ServerOptions(port=port, preload=False)) as running:
         running.process.send_signal(number)
         assert running.process.wait(10.0) == 0
         assert 'Traceback' not in running.text()
@@ -166,7 +166,7 @@ def test_unknown_town_is_one_line_and_exit_1():
 def test_sensor_ids_follow_the_announced_version(version, world_id):
     port = 21430 + 3 * (world_id == 16)
     with (
-        start_server_process(ServerOptions(port=port, announce=version)),
+        start_server_process(ServerOptions(port=port, announce=version, preload=False)),
         RawClient(port) as client,
     ):
         assert client.call('version') == [[1, version]]
@@ -196,7 +196,7 @@ def test_server_ends_with_its_parent():
         'import subprocess, sys\n'
         'from seg_node_sim.server.options import ServerOptions\n'
         'from seg_node_sim.server.process import command_line\n'
-        'options = ServerOptions(port=21440, exit_with_parent=True)\n'
+        'options = ServerOptions(port=21440, preload=False, exit_with_parent=True)\n'
         'child = subprocess.Popen(command_line(options), stdout=subprocess.PIPE)\n'
         'child.stdout.readline()\n'
         'print(child.pid)\n'
