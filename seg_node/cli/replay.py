@@ -134,6 +134,10 @@ def _extras(options: argparse.Namespace, evaluation: Evaluation, report: dict[st
         from seg_node.replay.page import write_report
 
         write_report(options.report, evaluation, report)
+    if options.mcap or options.video:
+        from seg_node.replay.annotate import annotate
+
+        annotate(evaluation, options.mcap, options.video, report['frames']['rate_hz'])
 
 
 def _request(options: argparse.Namespace) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 
 import cv2
@@ -43,11 +44,10 @@ def confusion(truth: Array, mask: Array, band: Array | None, spec: CountSpec) ->
     """
     k = spec.classes
     # Band, truth and mask in one byte; saturating sums keep the ignored pixels at 255.
-    by_truth = np.full(256, UNLABELED, np.uint8)
-    by_truth[:k] = np.arange(k) * k
-    code = cv2.add(cv2.LUT(truth, by_truth), mask)
+    code = cv2.LUT(truth, _times(k, k))
+    cv2.add(code, mask, dst=code)
     if band is not None:
-        code = cv2.add(code, cv2.LUT(band, _times(k * k)))
+        cv2.add(code, cv2.LUT(band, _times(k * k, spec.bands + 1)), dst=code)
     counts = _histogram(np.asarray(code, np.uint8))
     found = np.zeros((spec.bands + 1, k, k), np.int64)
     if band is None:
@@ -57,8 +57,12 @@ def confusion(truth: Array, mask: Array, band: Array | None, spec: CountSpec) ->
     return found
 
 
-def _times(factor: int) -> Array:
-    return np.minimum(np.arange(256) * factor, 255).astype(np.uint8)
+@functools.cache
+def _times(factor: int, count: int) -> Array:
+    """uint8 (256): the first `count` ids times `factor`, the others 255."""
+    table = np.full(256, UNLABELED, np.uint8)
+    table[:count] = np.arange(count) * factor
+    return table
 
 
 def _histogram(codes: Array) -> npt.NDArray[np.int64]:
@@ -83,11 +87,15 @@ class LaneCounts:
 
 def lane_counts(truth: Array, mask: Array, spec: CountSpec) -> LaneCounts:
     """Paint found within `spec.tolerance_px`; pixels without a label count on neither side."""
-    select = np.zeros(256, np.uint8)
-    select[list(spec.markings)] = 255
+    select = _selection(spec.markings)
     true = cv2.LUT(truth, select)
     found = cv2.LUT(mask, select)
     cv2.bitwise_and(found, np.asarray(cv2.compare(truth, UNLABELED, cv2.CMP_NE)), dst=found)
+    # Paint fills a part of the rows only.
+    _, top, _, rows = cv2.boundingRect(cv2.bitwise_or(true, found))
+    true, found = true[top : top + rows], found[top : top + rows]
+    if not rows:
+        return LaneCounts(0, 0, 0, 0)
     disk = _disk(spec.tolerance_px)
     near_found, near_true = cv2.dilate(found, disk), cv2.dilate(true, disk)
     count = cv2.countNonZero
@@ -99,6 +107,14 @@ def lane_counts(truth: Array, mask: Array, spec: CountSpec) -> LaneCounts:
     )
 
 
+@functools.cache
+def _selection(ids: tuple[int, ...]) -> Array:
+    table = np.zeros(256, np.uint8)
+    table[list(ids)] = 255
+    return table
+
+
+@functools.cache
 def _disk(radius: int) -> Array:
     axis = np.arange(-radius, radius + 1)
     return (axis[:, None] ** 2 + axis[None, :] ** 2 <= radius**2).astype(np.uint8)

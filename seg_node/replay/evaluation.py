@@ -26,7 +26,7 @@ from seg_node.replay.reading import WARM_UP, Part
 from seg_node.replay.shard import ShardJob, ShardOutcome
 from seg_node.replay.versions import sha256
 
-_ALONE_RUNS = 100
+_ALONE_RUNS = 200
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the report says of a model; `alone_ms`: median time of the network by itself."""
+    """What the report says of a model; `alone_ms`: mean time of the network by itself."""
 
     choice: ModelChoice
     runner: Runner
@@ -111,7 +111,7 @@ def describe_models(
                 runner,
                 sha256(choice.path),
                 plan.scoring.model_lut(runner.spec.classes)[1],
-                _alone(runner) if measure else None,
+                network_alone(runner) if measure else None,
             )
         )
     return tuple(found)
@@ -121,14 +121,13 @@ def _backend_name(name: str) -> BackendName:
     return next((known for known in BACKENDS if known == name), 'auto')
 
 
-def _alone(runner: Runner) -> float:
-    """Median time (ms) of the network by itself, batch 1."""
-    times = []
+def network_alone(runner: Runner) -> float:
+    """Mean time (ms) of the network by itself, batch 1: the inverse of its own rate."""
+    runner.run()
+    started = time.perf_counter()
     for _ in range(_ALONE_RUNS):
-        started = time.perf_counter()
         runner.run()
-        times.append((time.perf_counter() - started) * 1e3)
-    return float(np.median(times))
+    return (time.perf_counter() - started) * 1e3 / _ALONE_RUNS
 
 
 def evaluate(
@@ -181,6 +180,13 @@ def _collected(
         drive = job.part.drive
         result.remarks += [(drive, *remark) for remark in read_remarks(job.journal)]
     result.remarks.sort()
+    # Timed before and after, because the machine may have got busier or quieter in between.
+    result.models = tuple(
+        facts
+        if facts.alone_ms is None
+        else replace(facts, alone_ms=(facts.alone_ms + network_alone(facts.runner)) / 2)
+        for facts in models
+    )
     if wall_s is not None:
         result.wall_s = wall_s
     return result

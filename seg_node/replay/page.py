@@ -53,10 +53,10 @@ def render(report: Report, evaluation: Evaluation, found: list[Picture]) -> str:
         _figures(report),
         _comparisons(report),
         _over_time(report, evaluation),
-        _distance(report),
-        _confusions(report),
-        _latency(report),
         _gallery(report, found),
+        _confusions(report),
+        _distance(report),
+        _latency(report),
         _protocol(report),
     ]
     template = Template(
@@ -136,9 +136,10 @@ def _figures(report: Report) -> str:
         rows = [
             [_words(name), *(percent(m['area'][name], 1) for m in report['models'])]
             for name in report['protocol']['classes']
+            if 'area' in report['models'][0]
         ]
         rows += _flicker_rows(report)
-        note = f'No ground truth was given. Flicker: {report["protocol"]["flicker"]}.'
+        note = f'No frame has ground truth. Flicker: {report["protocol"]["flicker"]}.'
         return section(
             'What the masks hold', table(['share of pixels', *_labels(report)], rows), note
         )

@@ -161,12 +161,13 @@ def _model(
 ) -> dict[str, Any]:
     plan = evaluation.plan
     names = plan.scoring.names
-    area = sums.area[index]
     record: dict[str, Any] = evaluation.models[index].describe() | {
         'masks_digest': f'{sums.digests[index]:016x}',
-        'area': {name: number(ratio(area[i], area.sum())[()]) for i, name in enumerate(names)},
         'flicker': flicker_summary(sums.flicker[index]),
     }
+    if not plan.has_truth:
+        shares = ratio(sums.area[index], sums.area[index].sum())
+        record['area'] = {name: number(value) for name, value in zip(names, shares)}
     if not sums.with_truth:
         return record
     confusion = sums.confusion[index].sum(0)
@@ -243,7 +244,7 @@ def _gallery(evaluation: Evaluation, rate: float | None) -> dict[str, Any]:
     first = spread_out(order if by_truth else order[::-1], _GALLERY, gap)
     last = spread_out(order[::-1] if by_truth else order, _GALLERY, gap)
     return {
-        'by': 'miou of the frame' if by_truth else 'share of changed pixels',
+        'by': 'mIoU of the frame' if by_truth else 'share of changed pixels',
         'worst': [entry(index) for index in first],
         'best': [entry(index) for index in last if index not in first],
     }

@@ -29,6 +29,7 @@ from seg_node.replay.journal import (
 )
 from seg_node.replay.plan import ModelChoice, Plan
 from seg_node.replay.reading import WARM_UP, Item, Part, PartReader
+from seg_node.ros.dds import tune_allocator
 from seg_node.timing import Stopwatch
 
 Array = npt.NDArray[np.uint8]
@@ -69,6 +70,7 @@ def run_shard(
     Raises `ModelError` or `ConfigError` for the models; what is wrong with the bag is in the
     outcome.
     """
+    tune_allocator()
     dtype = record_dtype(job.plan.spec, len(job.models))
     journal = Journal(job.journal, dtype, keep=job.resume)
     part = job.part
@@ -169,6 +171,7 @@ class _Counter:
         dtype: np.dtype[np.void],
     ) -> None:
         self._spec: CountSpec = job.plan.spec
+        self._has_truth = job.plan.has_truth
         self._drive = job.part.drive
         scoring = job.plan.scoring
         self._tables = [scoring.model_lut(s.runner.spec.classes)[0] for s in segmenters]
@@ -210,8 +213,9 @@ class _Counter:
         row['ms'] = result.milliseconds[index]
         mask = np.asarray(cv2.LUT(mask, self._tables[index]), np.uint8)
         row['flicker'] = self._flickers[index].add(mask, item.truth)
-        k = self._spec.classes
-        row['area'] = cv2.calcHist([mask], [0], None, [k], [0, k]).ravel()
+        if not self._has_truth:
+            k = self._spec.classes
+            row['area'] = cv2.calcHist([mask], [0], None, [k], [0, k]).ravel()
         if item.truth is None:
             return
         row['confusion'] = confusion(item.truth, mask, item.band, self._spec)
@@ -231,7 +235,7 @@ class _Counter:
 
 
 def _digest(mask: Array) -> int:
-    return int.from_bytes(hashlib.blake2b(mask, digest_size=8).digest(), 'little')
+    return int.from_bytes(hashlib.sha256(mask).digest()[:8], 'little')
 
 
 class _Lane(Generic[T]):
