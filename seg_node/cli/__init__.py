@@ -16,6 +16,7 @@ VERBS = {
     'bench': ('seg_node.cli.bench', 'latency of every stage, for models, backends and sizes'),
     'doctor': ('seg_node.cli.doctor', 'what is wrong with this machine or ROS graph'),
     'demo': ('seg_node.cli.demo', 'camera, DDS, node and masks, on this machine alone'),
+    'sim': ('seg_node.cli.sim', 'CARLA: embedded server, captures, drives'),
 }
 
 

@@ -110,11 +110,13 @@ class Drive:
         """Spawn the vehicles, drive `settle` ticks, then add the cameras."""
         request, session = self.request, self.session
         self._remove_leftovers()
+        # First, so that a fresh town does not run by itself for a while: equal requests give equal
+        # drives.
+        session.begin_synchronous(1.0 / request.fps)
         session.enter_town(request.town, request.fresh)
         weather = parse_weather(request.weather, request.seed)
         if weather is not None:
             session.set_weather(weather)
-        session.begin_synchronous(1.0 / request.fps)
         self._spawn_ego()
         if request.autopilot or request.traffic:
             self._traffic = Traffic.start(
@@ -244,6 +246,9 @@ class Drive:
             if not blueprint.has_attribute(name):
                 raise ConfigError(f'rig: {spec.id}: {spec.type} has no attribute {name!r}')
             blueprint.set_attribute(name, value)
+        for name, value in spec.optional_attributes().items():
+            if blueprint.has_attribute(name):
+                blueprint.set_attribute(name, value)
         for name in ('role_name', 'ros_name'):
             if blueprint.has_attribute(name):
                 blueprint.set_attribute(name, spec.id)

@@ -47,7 +47,10 @@ class SpawnPoint(BaseModel):
 
 
 class CameraSpec(BaseModel):
-    """One camera. Further keys are attributes of its CARLA blueprint (`gamma`, `lens_k`, ...)."""
+    """One camera. Further keys are attributes of its CARLA blueprint (`gamma`, `lens_k`, ...).
+
+    Attributes in `if_known` are set only where the server's blueprint has them.
+    """
 
     model_config = ConfigDict(frozen=True, extra='allow')
 
@@ -62,6 +65,7 @@ class CameraSpec(BaseModel):
     image_size_x: int = Field(800, ge=1, le=8192)
     image_size_y: int = Field(600, ge=1, le=8192)
     fov: float = Field(90.0, ge=1.0, le=170.0)
+    if_known: dict[str, str | float | bool] = {}
 
     @property
     def kind(self) -> Kind:
@@ -76,8 +80,12 @@ class CameraSpec(BaseModel):
         values = {name: str(getattr(self, name)) for name in sorted(known)}
         for name, value in (self.model_extra or {}).items():
             if name != 'sensor_tick':
-                values[name] = str(value).lower() if isinstance(value, bool) else str(value)
+                values[name] = _text(value)
         return values
+
+    def optional_attributes(self) -> dict[str, str]:
+        """The attributes of `if_known`."""
+        return {name: _text(value) for name, value in self.if_known.items()}
 
     def sees_as(self, other: CameraSpec) -> bool:
         """Whether both have one pose and one picture geometry, so that pixels correspond."""
@@ -113,6 +121,10 @@ class Rig(BaseModel):
     def twin(self, camera: CameraSpec, kind: Kind) -> CameraSpec | None:
         """The camera of `kind` that sees exactly what `camera` sees."""
         return next((c for c in self.of_kind(kind) if c.sees_as(camera)), None)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def load_rig(path: str | Path, role_name: str | None = None) -> Rig:
@@ -198,11 +210,11 @@ def camera_set(
     fov: float,
     mount: SpawnPoint,
     kinds: tuple[Kind, ...],
-    attributes: dict[str, Any] | None = None,
+    if_known: dict[str, Any] | None = None,
 ) -> tuple[CameraSpec, ...]:
     """Cameras `rgb_front`, `depth_front`, ... that see the same.
 
-    `attributes` go to the RGB camera only.
+    `if_known` goes to the RGB camera only.
     """
     shared = {'spawn_point': mount, 'image_size_x': width, 'image_size_y': height, 'fov': fov}
     return tuple(
@@ -210,7 +222,7 @@ def camera_set(
             type=BLUEPRINTS[kind],
             id=f'{kind}_front',
             **shared,
-            **(attributes or {} if kind == 'rgb' else {}),
+            if_known=if_known or {} if kind == 'rgb' else {},
         )
         for kind in kinds
     )

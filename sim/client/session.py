@@ -101,7 +101,8 @@ class Session:
     def enter_town(self, town: str = '', fresh: bool = False) -> None:
         """Load a town by its short name; '' keeps the present one.
 
-        `fresh` loads even the present one anew, which removes every actor in it. No Traffic
+        `fresh` loads even the present one anew, which removes every actor in it. In synchronous
+        mode the new town begins at time 0 and stands still until the next tick. No Traffic
         Manager of this process may be alive. Raises `ConfigError` for a name the server has not.
         """
         short = town.rsplit('/', 1)[-1]
@@ -113,9 +114,9 @@ class Session:
             )
         with self.patience():
             if short in ('', self.town):
-                self.world = self._call(self.client.reload_world)
+                self.world = self._call(self.client.reload_world, False)
             else:
-                self.world = self._call(self.client.load_world, short)
+                self.world = self._call(self.client.load_world, short, False)
 
     def enter_opendrive(self, xodr: str) -> None:
         """Load a world made of an OpenDRIVE text alone."""

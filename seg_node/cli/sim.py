@@ -1,0 +1,29 @@
+"""CARLA: the embedded server, captures, and drives; the same with a real server (--host)."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from seg_node.errors import ConfigError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of every sub-verb."""
+    try:
+        command = importlib.import_module('seg_node_sim.command')
+    except ImportError as error:
+        # Told by run(), so that --help and usage errors work without the simulator's packages.
+        parser.add_argument('rest', nargs=argparse.REMAINDER)
+        parser.set_defaults(missing=str(error))
+        return
+    command.add_arguments(parser)
+    parser.set_defaults(missing='')
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the sub-verb."""
+    if options.missing:
+        raise ConfigError(f"sim: not installed ({options.missing}): pip install 'seg_node[sim]'")
+    command = importlib.import_module('seg_node_sim.command')
+    return int(command.run(options))
