@@ -96,6 +96,8 @@ class LoopPart(_Part):
     batch_size: int = Field(8, ge=1)
     steps_per_epoch: int = Field(250, ge=1)
     evaluate_every: int = Field(500, ge=1)
+    evaluate_limit: int | None = Field(None, ge=1)
+    """Pictures a set while training; `inference.py` and the model card take all."""
     precision: Literal['32-true', 'bf16-mixed'] = 'bf16-mixed'
     ema: float = 0.998
     workers: int = Field(1, ge=0)

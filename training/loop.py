@@ -234,7 +234,11 @@ class Trainer:
     def evaluate(self) -> dict[str, float]:
         """IoU of the averaged weights on the recipe's evaluation sets."""
         scorer = torch_scorer(self.ema.model, self.recipe.head, bf16=True)
-        return figures(evaluate_sets(scorer, self.recipe, self.recipe.data.evaluate))
+        parts = self.recipe.data.evaluate
+        if self.recipe.loop.evaluate_limit:
+            limit = {'limit': self.recipe.loop.evaluate_limit}
+            parts = tuple(part.model_copy(update=limit) for part in parts)
+        return figures(evaluate_sets(scorer, self.recipe, parts))
 
 
 def _short(value: Any) -> str:

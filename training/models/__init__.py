@@ -10,10 +10,29 @@ from typing import Any
 from torch import nn
 
 from seg_node.errors import ConfigError
+from seg_node_training.models.dropout_unet import DropoutUNet
+from seg_node_training.models.enet import ENet
+from seg_node_training.models.library import (
+    Library,
+    deeplabv3plus,
+    mobilenetv3_unet,
+    segformer,
+)
 from seg_node_training.models.light_unet import LightUNet
+from seg_node_training.models.phone_unets import ResidualUNet, SharedBiasUNet
+from seg_node_training.models.team1_unet import Team1UNet
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     'light_unet': LightUNet,
+    'team1_unet': Team1UNet,
+    'shared_bias_unet': SharedBiasUNet,
+    'residual_unet': ResidualUNet,
+    'dropout_unet': DropoutUNet,
+    'mobilenetv3_unet': mobilenetv3_unet,
+    'enet': ENet,
+    'deeplabv3plus': deeplabv3plus,
+    'segformer': segformer,
+    'smp': Library,
 }
 
 
