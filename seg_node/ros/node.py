@@ -11,7 +11,6 @@ from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -24,6 +23,7 @@ from seg_node.pipeline import Segmentation, Segmenter
 from seg_node.ros import dds, diagnostics, parameters
 from seg_node.ros.camera_info import image_size
 from seg_node.ros.outputs import Outputs
+from seg_node.ros.qos import create_subscription
 from seg_node.ros.worker import Steps, Worker
 from seg_node.timing import Recorder
 
@@ -100,7 +100,9 @@ class SegNode(LifecycleNode):
             self._subscribe(CompressedImage if compressed else Image)
         except (SegNodeError, ValueError) as error:
             self._stop_taking()
-            return self._refuse(str(error))
+            super().on_deactivate(state)
+            self._complain(str(error))
+            return TransitionCallbackReturn.FAILURE
         self.get_logger().info('active: waiting for frames on ' + self._inputs[0].topic_name)
         return result
 
@@ -136,15 +138,7 @@ class SegNode(LifecycleNode):
             (kind, 'image', self._on_image),
             (CameraInfo, 'camera_info', self._on_camera_info),
         ):
-            self._inputs.append(
-                self.create_subscription(
-                    message,
-                    topic,
-                    callback,
-                    INPUT_QOS,
-                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-                )
-            )
+            self._inputs.append(create_subscription(self, message, topic, callback, INPUT_QOS))
 
     def _stop_taking(self) -> None:
         for subscription in self._inputs:
@@ -161,10 +155,13 @@ class SegNode(LifecycleNode):
         self._outputs, self._loaded, self._camera_info = None, None, None
 
     def _refuse(self, problem: str) -> TransitionCallbackReturn:
-        self.get_logger().error(problem)
-        self._set_problem(problem)
+        self._complain(problem)
         self._release()
         return TransitionCallbackReturn.FAILURE
+
+    def _complain(self, problem: str) -> None:
+        self.get_logger().error(problem)
+        self._set_problem(problem)
 
     def _describe(self, loaded: LoadedModel) -> None:
         runner, log = loaded.runner, self.get_logger()

@@ -9,14 +9,15 @@ import cv2
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from seg_node.classes import ClassSet
+from seg_node.errors import ConfigError
 from seg_node.frames import Frame, fill_image, image_bytes
 from seg_node.overlay import paint
 from seg_node.pipeline import Segmentation
 from seg_node.ros.camera_info import scaled_camera_info
+from seg_node.ros.qos import create_publisher
 
 OUTPUT_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED_QOS = QoSProfile(
@@ -38,9 +39,12 @@ class Outputs:
         self._labels = self._label_publisher()
 
     def _publisher(self, kind: Any, topic: str, qos: QoSProfile = OUTPUT_QOS) -> Any:
-        publisher = self._node.create_lifecycle_publisher(
-            kind, topic, qos, qos_overriding_options=QoSOverridingOptions.with_default_policies()
-        )
+        try:
+            publisher = create_publisher(self._node, kind, topic, qos)
+        except ConfigError:
+            for made in self._publishers:
+                self._node.destroy_lifecycle_publisher(made)
+            raise
         self._publishers.append(publisher)
         return publisher
 

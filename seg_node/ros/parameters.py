@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +63,16 @@ class Declared:
         """What is wrong with `value`, or None."""
         if self.choices and value not in self.choices:
             return f'{self.name}: expected one of {", ".join(self.choices)}, got {value!r}'
+        if self.default == [] and not _integers(value):
+            return f'{self.name}: expected a list of integers, got {value!r}'
         return None
+
+
+def _integers(value: Any) -> bool:
+    """Whether a parameter's value is a list of integers, empty or not set."""
+    if value is None:
+        return True
+    return isinstance(value, Sequence | array) and all(type(item) is int for item in value)
 
 
 PARAMETERS = (
@@ -161,12 +172,13 @@ def read(node: Any) -> NodeSettings:
     """The parameters as they are now. Raises `ConfigError` that lists every impossible one."""
     values = {item.name: node.get_parameter(item.name).value for item in PARAMETERS}
     problems = [p for item in PARAMETERS if (p := item.problem(values[item.name]))]
-    values['thresholds'] = tuple(values['thresholds'] or ())
-    problems += [
-        f'thresholds: expected 1 to 255, got {value}'
-        for value in values['thresholds']
-        if not 1 <= value <= 255
-    ]
+    if not problems:
+        values['thresholds'] = tuple(values['thresholds'] or ())
+        problems += [
+            f'thresholds: expected 1 to 255, got {value}'
+            for value in values['thresholds']
+            if not 1 <= value <= 255
+        ]
     if problems:
         raise ConfigError(problems_line('parameters', problems))
     return NodeSettings(**values)

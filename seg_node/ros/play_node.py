@@ -12,13 +12,13 @@ import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from seg_node.errors import ConfigError, SegNodeError
 from seg_node.frames import fill_image, image_bytes
 from seg_node.geometry import Size
 from seg_node.ros.camera_info import scaled_camera_info
+from seg_node.ros.qos import create_publisher
 from seg_node.sources import BagSource, Source, SourceFrame, open_source
 
 _PARAMETERS: tuple[tuple[str, Any, str], ...] = (
@@ -78,12 +78,8 @@ class PlayNode(Node):
         return self.get_parameter(name).value
 
     def _publisher(self, kind: Any, topic: str) -> Any:
-        return self.create_publisher(
-            kind,
-            topic,
-            QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+        return create_publisher(self, kind, topic, qos)
 
     def _play(self) -> None:
         try:

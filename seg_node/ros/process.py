@@ -8,10 +8,28 @@ from collections.abc import Callable
 from typing import Any
 
 import rclpy
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-from seg_node.errors import SegNodeError
+from seg_node.errors import ConfigError, SegNodeError
 from seg_node.ros.dds import tune_allocator, use_shipped_profile
+
+
+def _made(make: Callable[[], Any], args: list[str] | None) -> Any:
+    """Start rclpy and make the node; what it says of bad arguments is a `ConfigError`."""
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:
+        raise ConfigError(f'ROS arguments: {_first_line(error)}') from None
+    try:
+        return make()
+    except (ParameterException, NameValidationException) as error:
+        raise ConfigError(f'ROS arguments: {_first_line(error)}') from None
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def run_node(make: Callable[[], Any], args: list[str] | None = None) -> int:
@@ -26,8 +44,7 @@ def run_node(make: Callable[[], Any], args: list[str] | None = None) -> int:
     node = None
     status = 0
     try:
-        rclpy.init(args=args)
-        node = make()
+        node = _made(make, args)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         if hasattr(node, 'start'):

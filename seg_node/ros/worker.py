@@ -64,21 +64,32 @@ class Worker:
     def _run(self) -> None:
         while (message := self._mailbox.take()) is not None:
             try:
-                self._process(message)
+                answer = self._process(message)
             except FrameError as error:
                 self._account.rejected(error.cause)
                 self._steps.report(error.cause, str(error))
             except Exception as error:  # the node lives on, whatever a frame does
                 self._account.rejected('internal')
                 self._steps.report('internal', f'{type(error).__name__}: {error}')
+            else:
+                if answer is not None:
+                    self._finish(message, *answer)
 
-    def _process(self, message: Any) -> None:
+    def _finish(self, message: Any, frame: Frame, result: Segmentation) -> None:
+        """What comes after the mask; the frame is booked as published, whatever happens here."""
+        try:
+            self._recorder.add('frame_age', self._steps.age_ms(message))
+            self._steps.publish_late(message, frame, result)
+        except Exception as error:
+            self._steps.report('internal', f'{type(error).__name__}: {error}')
+
+    def _process(self, message: Any) -> tuple[Frame, Segmentation] | None:
         limit = self._steps.max_age_ms()
         age = self._steps.age_ms(message)
         if limit and age > limit:
             self._account.stale()
             self._steps.report('stale', f'frame is {age:.0f} ms old, the limit is {limit:.0f} ms')
-            return
+            return None
         watch = Stopwatch()
         frame = self._steps.decode(message)
         watch.lap('decode')
@@ -87,5 +98,4 @@ class Worker:
         watch.lap('publish')
         self._account.published()
         self._recorder.add_stages(watch)
-        self._recorder.add('frame_age', self._steps.age_ms(message))
-        self._steps.publish_late(message, frame, result)
+        return frame, result

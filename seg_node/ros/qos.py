@@ -1,0 +1,58 @@
+"""Publishers and subscriptions whose QoS the user may set by `qos_overrides` parameters.
+
+rclpy writes the overrides into the profile that it is given, so each gets a copy of its own; and
+what it raises for impossible values becomes one kind of error that names the topic.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rclpy.exceptions import ParameterException
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import InvalidQoSProfileException, QoSProfile
+from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
+
+from seg_node.errors import ConfigError
+
+
+def create_publisher(node: Any, kind: Any, topic: str, qos: QoSProfile) -> Any:
+    """A publisher, a lifecycle one on a lifecycle node. Raises `ConfigError`."""
+    lifecycle = isinstance(node, LifecycleNode)
+    create = node.create_lifecycle_publisher if lifecycle else node.create_publisher
+    with _named(node, topic):
+        return create(kind, topic, copy.copy(qos), qos_overriding_options=_options())
+
+
+def create_subscription(
+    node: Any, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile
+) -> Any:
+    """A subscription. Raises `ConfigError`."""
+    with _named(node, topic):
+        return node.create_subscription(
+            kind, topic, callback, copy.copy(qos), qos_overriding_options=_options()
+        )
+
+
+def _options() -> QoSOverridingOptions:
+    return QoSOverridingOptions.with_default_policies()
+
+
+@contextlib.contextmanager
+def _named(node: Any, topic: str) -> Iterator[None]:
+    try:
+        yield
+    except (
+        ParameterException,
+        InvalidQosOverridesError,
+        InvalidQoSProfileException,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f'qos_overrides.{node.resolve_topic_name(topic)}: {reason}') from None
