@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from seg_node.cli.model_options import run_options
+from seg_node.cli.ros_process import require_rclpy
 from seg_node.errors import ConfigError
 from seg_node.files import write_json
 from seg_node.model.loader import default_model
@@ -26,6 +27,7 @@ from seg_node.replay.distance import Bands
 from seg_node.replay.engines import ENGINES
 from seg_node.replay.evaluation import Evaluation, Execution, describe_models, evaluate
 from seg_node.replay.plan import ModelChoice, Request, make_plan
+from seg_node.replay.realtime import Realtime, play, problems
 from seg_node.replay.report import build_report
 from seg_node.replay.scoring import SCORES
 from seg_node.replay.table import print_report
@@ -44,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _truth_arguments(parser.add_argument_group('ground truth'))
     _report_arguments(parser.add_argument_group('report'))
     _model_arguments(parser.add_argument_group('models'))
+    _realtime_arguments(parser.add_argument_group('real time'))
     work = parser.add_argument_group('work')
     work.add_argument('--workers', type=int, default=1, help='processes, or workers of an engine')
     work.add_argument('--shards', type=int, help='parts of each drive; default: one a worker')
@@ -86,6 +89,15 @@ def _report_arguments(group: Any) -> None:
     group.add_argument('--video', type=Path, metavar='FILE.mp4', help='overlay video')
 
 
+def _realtime_arguments(group: Any) -> None:
+    group.add_argument(
+        '--realtime', action='store_true', help='also play into a running seg_node and compare'
+    )
+    group.add_argument('--rate', type=float, default=1.0, help='times the recorded pace')
+    group.add_argument('--image-topic', default='/image', help='what the node subscribes')
+    group.add_argument('--mask-topic', default='/seg_node/mask', help='what the node publishes')
+
+
 def _model_arguments(group: Any) -> None:
     group.add_argument(
         '--model',
@@ -118,6 +130,8 @@ def run(options: argparse.Namespace) -> int:
     with _work_folder(options) as work:
         evaluation = evaluate(plan, models, work, execution)
         report = build_report(evaluation)
+        if options.realtime:
+            _realtime(options, evaluation, report)
         if options.json:
             write_json(options.json, report)
         _extras(options, evaluation, report)
@@ -127,6 +141,15 @@ def run(options: argparse.Namespace) -> int:
         if not report['frames']['evaluated']:
             return 1
         return EVALUATED_IN_PART if report['problems'] else 0
+
+
+def _realtime(options: argparse.Namespace, evaluation: Evaluation, report: dict[str, Any]) -> None:
+    """Play the drives into the running node; what came of it goes into the report."""
+    require_rclpy()
+    settings = Realtime(options.image_topic, options.mask_topic, options.rate)
+    report['realtime'] = play(evaluation, settings)
+    report['problems'] += problems(report['realtime'])
+    report['complete'] = not report['problems']
 
 
 def _extras(options: argparse.Namespace, evaluation: Evaluation, report: dict[str, Any]) -> None:

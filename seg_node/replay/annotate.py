@@ -170,7 +170,7 @@ class _Topics:
     def _header(self, frame: Annotated) -> Any:
         seconds, nanoseconds = divmod(frame.item.stamp, 10**9)
         stamp = self._type('builtin_interfaces/msg/Time')(sec=seconds, nanosec=nanoseconds)
-        return self._type('std_msgs/msg/Header')(stamp=stamp, frame_id='camera')
+        return self._type('std_msgs/msg/Header')(stamp=stamp, frame_id=frame.item.frame_id)
 
     def _image(self, frame: Annotated, plane: Array) -> Any:
         return self._type('sensor_msgs/msg/Image')(

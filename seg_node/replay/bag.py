@@ -53,6 +53,16 @@ class BagMessage:
             return self.log_ns
         return seconds * 10**9 + nanoseconds or self.log_ns
 
+    @property
+    def frame_id(self) -> str:
+        """`frame_id` of the header, which follows the stamp in both formats."""
+        little = self.ros1 or self.raw[1] & 1
+        try:
+            (length,) = struct.unpack_from('<I' if little else '>I', self.raw, 12)
+        except struct.error:
+            return ''
+        return self.raw[16 : 16 + length].rstrip(b'\0').decode('utf-8', 'replace')
+
 
 class _Reader(Protocol):
     topics: tuple[Topic, ...]

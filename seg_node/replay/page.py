@@ -57,6 +57,7 @@ def render(report: Report, evaluation: Evaluation, found: list[Picture]) -> str:
         _confusions(report),
         _distance(report),
         _latency(report),
+        _realtime(report),
         _protocol(report),
     ]
     template = Template(
@@ -305,6 +306,30 @@ def _latency(report: Report) -> str:
         + table(['stage', 'model', 'p50 ms', 'p95 ms', 'p99 ms'], rows)
     )
     return section('Latency', body, note)
+
+
+def _realtime(report: Report) -> str:
+    if 'realtime' not in report:
+        return ''
+    rows = []
+    for drive, found in zip(report['protocol']['drives'], report['realtime']['drives']):
+        counts = (found[name] for name in ('sent', 'masks', 'dropped'))
+        equal = f'{found["equal"]:,} of {found["compared"]:,}'
+        rows.append(
+            [
+                escape(drive['bag']),
+                *(f'{count:,}' for count in counts),
+                equal,
+                *milliseconds(found['frame_age_ms']),
+            ]
+        )
+    head = ['drive', 'sent', 'masks', 'dropped', 'equal to offline']
+    note = (
+        f'The same frames played over DDS into a running node at {report["realtime"]["rate"]:g} '
+        'times their recorded pace. Age: from handing a frame to DDS to having its mask back.'
+    )
+    ages = ['age p50 ms', 'p95 ms', 'p99 ms']
+    return section('In real time', table([*head, *ages], rows), note)
 
 
 def _gallery(report: Report, found: list[Picture]) -> str:

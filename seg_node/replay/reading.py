@@ -50,6 +50,7 @@ class Item:
     stamp: int
     log: int
     warm: bool
+    frame_id: str = ''
     frame: Frame | None = None
     truth: Array | None = None
     truth_state: int = NO_TRUTH
@@ -120,6 +121,7 @@ class PartReader:
             stamp=camera.stamp_ns,
             log=camera.log_ns,
             warm=warm,
+            frame_id=camera.frame_id,
             frame=frame,
             truth=truth,
             truth_state=state,

@@ -26,6 +26,14 @@ def print_report(report: dict[str, Any]) -> None:
                 f'{signed(figure["difference"])} [{signed(low)}, {signed(high)}] (95 %)',
                 highlight=False,
             )
+    for drive in report.get('realtime', {}).get('drives', ()):
+        ages = drive['frame_age_ms']
+        console.print(
+            f'real time: {drive["sent"]} frames sent, {drive["masks"]} masks, '
+            f'{drive["dropped"]} dropped, {drive["equal"]} of {drive["compared"]} equal to '
+            f'offline; frame age p50 {ages["p50"]:.1f}, p99 {ages["p99"]:.1f} ms',
+            highlight=False,
+        )
     timing = report['timing']
     console.print(
         f'{timing["frames_per_second"] or 0:.1f} frames/s'
