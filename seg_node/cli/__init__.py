@@ -15,6 +15,7 @@ VERBS = {
     'play': ('seg_node.cli.play', 'publish a folder, a video or a bag as a ROS camera'),
     'bench': ('seg_node.cli.bench', 'latency of every stage, for models, backends and sizes'),
     'doctor': ('seg_node.cli.doctor', 'what is wrong with this machine or ROS graph'),
+    'lane-map': ('seg_node.cli.lane_map', 'a lane map of a bag, compared with the truth'),
     'demo': ('seg_node.cli.demo', 'camera, DDS, node and masks, on this machine alone'),
     'sim': ('seg_node.cli.sim', 'CARLA: embedded server, captures, drives'),
 }
