@@ -179,6 +179,12 @@ class ActorCalls:
         vehicle = self._get(actor_id, Vehicle)
         return vehicle.physics or _physics(vehicle)
 
+    @value
+    def get_wheel_steer_angle(self, actor_id: int, wheel: int) -> float:
+        """Degrees, of a front wheel (0, 1); the rear wheels (2, 3) do not turn."""
+        vehicle = self._get(actor_id, Vehicle)
+        return math.degrees(vehicle.steer_angle) if wheel < 2 else 0.0
+
     @void
     def apply_physics_control(self, actor_id: int, physics: Any) -> None:
         """Kept and reported back; the bicycle model has no engine or tyre to set."""

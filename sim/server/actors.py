@@ -156,6 +156,11 @@ class Vehicle(Actor):
         """Signed speed along the body, m/s."""
         return self._motion.speed if self._motion else 0.0
 
+    @property
+    def steer_angle(self) -> float:
+        """Angle of the front wheels, radians, right positive."""
+        return self._motion.steer_angle if self._motion else 0.0
+
     def place(self, pose: Pose) -> None:
         speed = self.speed
         super().place(pose)

@@ -29,6 +29,7 @@ from seg_node_sim.server.options import ServerOptions
 from seg_node_sim.server.rpc import Request, RpcChannel
 from seg_node_sim.server.streams import StreamHub
 from seg_node_sim.server.versions import sensor_ids
+from seg_node_sim.server.wire import EpisodeSettings
 from seg_node_sim.server.world import World
 
 _LOG = logging.getLogger(__name__)
@@ -108,7 +109,14 @@ class Server:
                 break
         settings = self._world.settings
         if not settings.synchronous_mode and self._pacer.due_in() <= 0.0:
+            self._tick(settings)
+
+    def _tick(self, settings: EpisodeSettings) -> None:
+        try:
             self._world.tick(self._pacer.step(settings))
+        except Exception:
+            # Other clients, and other cameras, must not lose their world for one bad picture.
+            _LOG.exception('error in frame %d', self._world.frame)
 
     def _handle(self, item: Request | Connection) -> None:
         if isinstance(item, Connection):

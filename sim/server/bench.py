@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from seg_node_sim.server import ServerOptions, start_server_process
 
 _SIZES = ((640, 360), (1280, 720))
@@ -63,7 +65,7 @@ def _spawn_car(world: Any, model: str, index: int) -> Any:
 
 
 def measure_cameras(
-    port: int, town: str, size: tuple[int, int], ticks: int, cars: int
+    pid: int, port: int, town: str, size: tuple[int, int], ticks: int, cars: int
 ) -> dict[str, Any]:
     """Ticks per second with three cameras that wait for all their images, and mismatches."""
     client, world = _connect(port, town)
@@ -77,6 +79,8 @@ def measure_cameras(
     cameras = _cameras(world, car, size)
     mismatches = 0
     times = []
+    processes = {'server': psutil.Process(pid), 'client': psutil.Process()}
+    used: dict[str, float] = {}
     for number in range(ticks + 10):
         began = time.perf_counter()
         frame = world.tick()
@@ -84,8 +88,11 @@ def measure_cameras(
             image = images.get(timeout=30.0)
             if number >= 10 and image.frame != frame:
                 mismatches += 1
+        if number == 9:
+            used = {name: _cpu_s(p) for name, p in processes.items()}
         if number >= 10:
             times.append(time.perf_counter() - began)
+    used = {name: _cpu_s(p) - used[name] for name, p in processes.items()}
     manager.shut_down()
     for sensor, _ in cameras.values():
         sensor.stop()
@@ -102,7 +109,15 @@ def measure_cameras(
         'ticks_per_s': round(len(times) / sum(times), 1),
         'tick_ms_p50': round(1e3 * ordered[len(ordered) // 2], 1),
         'tick_ms_p95': round(1e3 * ordered[int(len(ordered) * 0.95)], 1),
+        # A busy machine slows the wall clock, these less.
+        'server_cpu_ms_per_tick': round(1e3 * used['server'] / ticks, 1),
+        'client_cpu_ms_per_tick': round(1e3 * used['client'] / ticks, 1),
     }
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def measure_lane_keeping(port: int, town: str, ticks: int, cars: int) -> dict[str, Any]:
@@ -118,14 +133,17 @@ def measure_lane_keeping(port: int, town: str, ticks: int, cars: int) -> dict[st
         actor.set_autopilot(True, manager.get_port())
         manager.auto_lane_change(actor, False)
     deviations: list[float] = []
+    outside: list[float] = []
     driven = 0.0
     for _ in range(ticks):
         world.tick()
         for actor in actors:
             driven += actor.get_velocity().length() * _STEP_S
-            offset = _lane_offset(road_map, actor.get_transform())
-            if offset is not None:
+            measured = _lane_offset(road_map, actor.get_transform())
+            if measured is not None:
+                offset, half_lane = measured
                 deviations.append(offset)
+                outside.append(offset + actor.bounding_box.extent.y - half_lane)
     manager.shut_down()
     for actor in actors:
         actor.destroy()
@@ -138,11 +156,16 @@ def measure_lane_keeping(port: int, town: str, ticks: int, cars: int) -> dict[st
         'lane_deviation_p50_m': round(deviations[len(deviations) // 2], 3),
         'lane_deviation_p99_m': round(deviations[int(len(deviations) * 0.99)], 3),
         'lane_deviation_max_m': round(deviations[-1], 3),
+        # How far the car's side is beyond the lane's edge; negative: inside.
+        'outside_lane_max_m': round(max(outside), 3),
     }
 
 
-def _lane_offset(road_map: Any, transform: Any) -> float | None:
-    """Distance to the middle of the lane; None where several lanes of a junction overlap."""
+def _lane_offset(road_map: Any, transform: Any) -> tuple[float, float] | None:
+    """Distance to the middle of the lane and half its width, in metres.
+
+    None in junctions, where lanes overlap.
+    """
     waypoint = road_map.get_waypoint(transform.location)
     if waypoint is None or waypoint.is_junction:
         return None
@@ -150,7 +173,7 @@ def _lane_offset(road_map: Any, transform: Any) -> float | None:
     yaw = math.radians(middle.rotation.yaw)
     dx = transform.location.x - middle.location.x
     dy = transform.location.y - middle.location.y
-    return abs(dy * math.cos(yaw) - dx * math.sin(yaw))
+    return abs(dy * math.cos(yaw) - dx * math.sin(yaw)), waypoint.lane_width / 2.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -165,10 +188,12 @@ def main(arguments: list[str] | None = None) -> int:
     from seg_node_sim.maps import town_names
 
     figures: dict[str, list[dict[str, Any]]] = {'cameras': [], 'lanes': []}
-    with start_server_process(ServerOptions(port=args.port, town=args.town)):
+    with start_server_process(ServerOptions(port=args.port, town=args.town)) as server:
         if args.only != 'lanes':
             for size in _SIZES:
-                row = measure_cameras(args.port, args.town, size, args.ticks, args.cars)
+                row = measure_cameras(
+                    server.pid, args.port, args.town, size, args.ticks, args.cars
+                )
                 figures['cameras'].append(row)
                 print(row, flush=True)
         if args.only != 'cameras':

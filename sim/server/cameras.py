@@ -146,6 +146,11 @@ def _build(town: Town) -> Renderer:
     return renderer
 
 
+def _close(built: Future[Renderer]) -> None:
+    if not built.cancelled() and built.exception() is None:
+        built.result().close()
+
+
 class CameraRig:
     """Renders and sends the images of all cameras that are due in one tick."""
 
@@ -169,7 +174,7 @@ class CameraRig:
     def close(self) -> None:
         """End the renderer's threads, once it is built."""
         if self._building is not None:
-            self._building.add_done_callback(lambda built: built.result().close())
+            self._building.add_done_callback(_close)
             self._building = None
 
     def send(

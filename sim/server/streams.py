@@ -7,6 +7,7 @@ messages ``size u32 | payload``.
 from __future__ import annotations
 
 import logging
+import secrets
 import struct
 import threading
 import time
@@ -70,14 +71,17 @@ class StreamHub:
         self.port = 0
         self._streams: dict[int, Stream] = {}
         self._expected: Counter[int] = Counter()  # stream id -> announced subscriptions
+        # The world's stream is 1, as in CARLA.  Sensors begin anywhere: a client of an earlier
+        # server here, which subscribes anew to what it had, must not get another sensor's data.
         self._next_id = 1
+        self._sensor_base = 2 + secrets.randbelow(1 << 30)
         self._changed = threading.Condition()
 
     def create(self) -> Stream:
         with self._changed:
             stream = Stream(self._next_id, make_token(self._next_id, self.port))
             self._streams[stream.id] = stream
-            self._next_id += 1
+            self._next_id = max(self._next_id + 1, self._sensor_base)
         return stream
 
     def close(self, stream: Stream) -> None:

@@ -204,6 +204,7 @@ def drive(port):
     run(20, throttle=0.3, steer=0.1)
     turn = (car.get_transform().rotation.yaw - turned_before + 180.0) % 360.0 - 180.0
     rate = car.get_angular_velocity().z
+    wheel = car.get_wheel_steer_angle(carla.VehicleWheelLocation.FL_Wheel)
     stopped = run(120, brake=1.0)
     backwards = run(40, throttle=0.5, reverse=True)
     car.set_target_velocity(carla.Vector3D(0.0, 0.0, 0.0))
@@ -219,6 +220,7 @@ def drive(port):
         'moved': moved,
         'turn': turn,
         'rate': rate,
+        'wheel': wheel,
         'stopped': stopped,
         'backwards': backwards,
         'ackermann': car.get_velocity().length(),

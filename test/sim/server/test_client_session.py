@@ -56,7 +56,7 @@ def test_spawn_attach_move_destroy(server, run_scenario):
 def test_controls_move_the_car_as_a_driver_expects(server, run_scenario):
     seen = run_scenario('drive', PORT)
     assert 5.0 < seen['faster'] < 15.0 and seen['moved'] > 8.0
-    assert 5.0 < seen['turn'] < 90.0 and seen['rate'] > 0.0
+    assert 5.0 < seen['turn'] < 90.0 and seen['rate'] > 0.0 and seen['wheel'] > 1.0
     assert seen['stopped'] == 0.0 and seen['backwards'] < -1.0
     assert seen['ackermann'] == pytest.approx(8.0, abs=0.3)
     assert seen['limit'] == 100.0
