@@ -178,10 +178,11 @@ def object_colour(
         fresnel = 0.05 + 0.95 * (1.0 - min(1.0, max(0.0, cosine))) ** 5
         fresnel *= mirror * (1.0 + 0.3 * env[WET])
         fresnel = min(fresnel, 1.0)
-        if mz > 0.0:
-            sr, sg, sb = sky_colour(mx, my, mz, env, clouds, False)
-        else:
-            sr, sg, sb = env[BOUNCE], env[BOUNCE + 1], env[BOUNCE + 2]
+        sr, sg, sb = sky_colour(mx, my, mz, env, clouds, False)
+        ground = min(1.0, max(0.0, 0.6 - 5.0 * mz))  # houses and trees line the horizon
+        sr += (env[BOUNCE] - sr) * ground
+        sg += (env[BOUNCE + 1] - sg) * ground
+        sb += (env[BOUNCE + 2] - sb) * ground
         r += (sr - r) * fresnel
         g += (sg - g) * fresnel
         b += (sb - b) * fresnel

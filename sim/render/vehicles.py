@@ -144,9 +144,9 @@ def _car(build: Builder, a: float, b: float, h: float, shape: str) -> None:
     front_z, rear_z = 0.60 * bonnet * h, 0.74 * boot * h
     for side in (1.0, -1.0):
         blinker = BLINKERS[RIGHT if side > 0 else LEFT]
-        x, y = 0.975 * a, side * 0.62 * b
-        _plate(build, x, y, front_z + 0.02 * h, 0.20 * b, 0.045 * h, HEADLAMP, 1.0)
-        _plate(build, x - 0.01, side * 0.84 * b, front_z, 0.05 * b, 0.03 * h, blinker, 1.0)
+        x, y = 1.006 * a, side * 0.57 * b
+        _plate(build, x, y, front_z + 0.01 * h, 0.17 * b, 0.04 * h, HEADLAMP, 1.0)
+        _plate(build, 0.978 * a, side * 0.83 * b, front_z, 0.05 * b, 0.03 * h, blinker, 1.0)
         _plate(build, -1.004 * a, side * 0.66 * b, rear_z, 0.16 * b, 0.05 * h, TAILLAMP, -1.0)
         _plate(build, -1.007 * a, side * 0.58 * b, rear_z, 0.05 * b, 0.04 * h, BRAKELAMP, -1.0)
         _plate(build, -0.998 * a, side * 0.80 * b, rear_z, 0.035 * b, 0.04 * h, blinker, -1.0)
