@@ -7,6 +7,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -55,7 +56,12 @@ class SegNode(LifecycleNode):
         self._transport = dds.inspect()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = self.create_timer(self._settings.diagnostics_period_s, self._diagnose)
+        # Not by ROS time: the report must come also while /clock stands still.
+        self._timer = self.create_timer(
+            self._settings.diagnostics_period_s,
+            self._diagnose,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
         if self._transport.fit:
             self.get_logger().info(self._transport.message)
         else:

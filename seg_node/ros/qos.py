@@ -13,7 +13,7 @@ from typing import Any
 
 from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import InvalidQoSProfileException, QoSProfile
+from rclpy.qos import InvalidQoSProfileException, QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 
 from seg_node.errors import ConfigError
@@ -38,7 +38,13 @@ def create_subscription(
 
 
 def _options() -> QoSOverridingOptions:
-    return QoSOverridingOptions.with_default_policies()
+    kinds = (
+        QoSPolicyKind.HISTORY,
+        QoSPolicyKind.DEPTH,
+        QoSPolicyKind.RELIABILITY,
+        QoSPolicyKind.DURABILITY,
+    )
+    return QoSOverridingOptions(kinds)
 
 
 @contextlib.contextmanager
