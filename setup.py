@@ -41,6 +41,7 @@ setup(
         'console_scripts': [
             'seg_node = seg_node.ros.node:main',
             'play = seg_node.ros.play_node:main',
+            'lane_map = seg_node.ros.lane_map_node:main',
             'carla_source = seg_node_sim.ros_source:main',
         ],
     },

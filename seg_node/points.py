@@ -209,6 +209,29 @@ def lane_points(
     return points
 
 
+def aligned_points(
+    shape: tuple[int, ...], depth: Depth, rays: RayTable, max_range_m: float
+) -> Float:
+    """float32 (H, W, 3): the point of every pixel of a picture of `shape`, metres; NaN = unknown.
+
+    depth: of that size, or smaller by an integer ratio. Raises `FrameError`.
+    """
+    height, width = shape[0], shape[1]
+    if (rays.size.height, rays.size.width) != (height, width):
+        raise FrameError('camera_info', f'camera_info: expected {width}x{height}, got {rays.size}')
+    ratio = size_ratio((height, width), depth.shape)
+    z = depth.metres(np.arange(depth.pixels.size)).reshape(depth.shape)
+    z[(z <= 0.0) | (z > max_range_m)] = np.nan
+    if ratio > 1:
+        z = z.repeat(ratio, axis=0).repeat(ratio, axis=1)
+    flat = z.reshape(-1)
+    points = np.empty((flat.size, 3), np.float32)
+    np.multiply(rays.x, flat, out=points[:, 0])
+    np.multiply(rays.y, flat, out=points[:, 1])
+    points[:, 2] = flat
+    return points.reshape(height, width, 3)
+
+
 def select(mask: Array, classes: Sequence[int]) -> Array:
     """uint8 (H, W): 255 where `mask` has one of `classes`, else 0."""
     table = np.zeros(256, np.uint8)

@@ -13,7 +13,6 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_srvs.srv import Trigger
 
@@ -28,6 +27,7 @@ from seg_node.ros import diagnostics, lane_map_parameters
 from seg_node.ros.camera_info import image_size, intrinsics
 from seg_node.ros.lane_points_output import from_cloud
 from seg_node.ros.parameters import declare
+from seg_node.ros.qos import create_subscription
 from seg_node.ros.rgbd import stamp_ns
 from seg_node.ros.rgbd_transforms import Transforms, pose_of
 from seg_node.timing import Recorder, Stopwatch
@@ -102,10 +102,7 @@ class LaneMapNode(Node):
         if self._settings.pose_source == 'odometry':
             topics.append((Odometry, 'odom', self._on_odometry))
         for kind, topic, callback in topics:
-            options = QoSOverridingOptions.with_default_policies()
-            self.create_subscription(
-                kind, topic, callback, INPUT_QOS, qos_overriding_options=options
-            )
+            create_subscription(self, kind, topic, callback, INPUT_QOS)
 
     # -- inputs ------------------------------------------------------------------------------
 

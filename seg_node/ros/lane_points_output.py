@@ -88,35 +88,25 @@ class _Camera:
     size: Size
 
 
-class LanePointsOutput:
-    """Publishes `~/lane_points`; keeps the tables of the camera it last saw."""
+class CameraTables:
+    """Rays, and the ground plane's depth, of the camera last seen."""
 
-    def __init__(
-        self, publisher: Callable[[Any, str, QoSProfile], Any], options: PointOptions
-    ) -> None:
-        self._publisher = publisher(PointCloud2, '~/lane_points', POINTS_QOS)
-        self._options = options
+    def __init__(self, max_range_m: float) -> None:
+        self._max_range_m = max_range_m
         self._camera: _Camera | None = None
         self._rays: RayTable | None = None
         self._ground: tuple[GroundPlane, Depth] | None = None
 
-    @property
-    def read(self) -> bool:
-        """Whether anybody subscribes."""
-        return bool(self._publisher.get_subscription_count())
-
-    def publish(
-        self, segmented: SegmentedFrame, camera_info: CameraInfo, depth: Depth | GroundPlane
-    ) -> int:
-        """Publish the points of one frame and return how many; raises `FrameError`."""
-        rays = self._table(camera_info, segmented)
-        if isinstance(depth, GroundPlane):
-            if self._ground is None or self._ground[0] != depth:
-                self._ground = depth, depth.depth(rays, self._options.max_range_m)
-            depth = self._ground[1]
-        points = lane_points(segmented.mask, segmented.planes, depth, rays, self._options)
-        self._publisher.publish(to_cloud(segmented.message.header, points))
-        return len(points)
+    def of(
+        self, message: CameraInfo, segmented: SegmentedFrame, depth: Depth | GroundPlane
+    ) -> tuple[RayTable, Depth]:
+        """Rays of the mask's pixels, and `depth` as an image. Raises `FrameError`."""
+        rays = self._table(message, segmented)
+        if not isinstance(depth, GroundPlane):
+            return rays, depth
+        if self._ground is None or self._ground[0] != depth:
+            self._ground = depth, depth.depth(rays, self._max_range_m)
+        return rays, self._ground[1]
 
     def _table(self, message: CameraInfo, segmented: SegmentedFrame) -> RayTable:
         picture = Size(segmented.frame.width, segmented.frame.height)
@@ -134,3 +124,30 @@ class LanePointsOutput:
             self._rays = RayTable.of(exact, camera.distortion, camera.model)
             self._camera, self._ground = camera, None
         return self._rays
+
+
+class LanePointsOutput:
+    """Publishes `~/lane_points`."""
+
+    def __init__(
+        self,
+        publisher: Callable[[Any, str, QoSProfile], Any],
+        tables: CameraTables,
+        options: PointOptions,
+    ) -> None:
+        self._publisher = publisher(PointCloud2, '~/lane_points', POINTS_QOS)
+        self._tables = tables
+        self._options = options
+
+    @property
+    def read(self) -> bool:
+        """Whether anybody subscribes."""
+        return bool(self._publisher.get_subscription_count())
+
+    def publish(
+        self, segmented: SegmentedFrame, camera_info: CameraInfo, depth: Depth | GroundPlane
+    ) -> None:
+        """Publish the points of one frame; raises `FrameError`."""
+        rays, plane = self._tables.of(camera_info, segmented, depth)
+        points = lane_points(segmented.mask, segmented.planes, plane, rays, self._options)
+        self._publisher.publish(to_cloud(segmented.message.header, points))

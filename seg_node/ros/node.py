@@ -21,10 +21,11 @@ from seg_node.geometry import Size
 from seg_node.mailbox import FrameAccount
 from seg_node.model.loader import LoadedModel, load_model
 from seg_node.pipeline import Segmentation, Segmenter
-from seg_node.ros import dds, diagnostics, parameters
+from seg_node.ros import dds, diagnostics, parameters, rgbd_parameters
 from seg_node.ros.camera_info import image_size
 from seg_node.ros.outputs import Outputs
 from seg_node.ros.qos import create_subscription
+from seg_node.ros.rgbd import Mapping
 from seg_node.ros.worker import Steps, Worker
 from seg_node.timing import Recorder
 
@@ -32,6 +33,7 @@ INPUT_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
 )
 """A few deep, so that what the mailbox supersedes is counted rather than lost in the reader."""
+ALL_PARAMETERS = (*parameters.PARAMETERS, *rgbd_parameters.PARAMETERS)
 _REPORT_EVERY_S = 2.0
 
 
@@ -40,7 +42,7 @@ class SegNode(LifecycleNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('seg_node', **options)
-        parameters.declare(self)
+        parameters.declare(self, ALL_PARAMETERS)
         self._settings = parameters.read(self)
         self._account = FrameAccount()
         self._recorder = Recorder()
@@ -49,6 +51,7 @@ class SegNode(LifecycleNode):
         self._problem_lock = threading.Lock()
         self._loaded: LoadedModel | None = None
         self._outputs: Outputs | None = None
+        self._mapping: Mapping | None = None
         self._worker: Worker | None = None
         self._camera_info: CameraInfo | None = None
         self._inputs: list[Any] = []
@@ -73,10 +76,14 @@ class SegNode(LifecycleNode):
         """Load and warm up the model, create the publishers."""
         try:
             self._settings = parameters.read(self)
+            mapping = rgbd_parameters.read(self)
+            rgbd_parameters.check_output_size(mapping, self._settings.output_size)
             self.get_logger().info(f'loading model {self._settings.model or "(shipped)"} …')
             loaded = load_model(self._settings.model or None, self._settings.run_options())
             self._check_thresholds(loaded, self._settings.thresholds)
-            self._outputs = Outputs(self)
+            self._outputs = Outputs(self, mapping.place)
+            self._mapping = Mapping(self, mapping, loaded.runner.spec.classes, self._report)
+            self._mapping.open()
         except (SegNodeError, ValueError) as error:
             return self._refuse(str(error))
         self._loaded = loaded
@@ -145,6 +152,8 @@ class SegNode(LifecycleNode):
             (CameraInfo, 'camera_info', self._on_camera_info),
         ):
             self._inputs.append(create_subscription(self, message, topic, callback, INPUT_QOS))
+        if self._mapping is not None:
+            self._mapping.subscribe(INPUT_QOS)
 
     def _stop_taking(self) -> None:
         for subscription in self._inputs:
@@ -153,12 +162,16 @@ class SegNode(LifecycleNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+        if self._mapping is not None:
+            self._mapping.unsubscribe()
 
     def _release(self) -> None:
         if self._outputs is not None:
             for publisher in self._outputs.all_publishers():
                 self.destroy_lifecycle_publisher(publisher)
-        self._outputs, self._loaded, self._camera_info = None, None, None
+        if self._mapping is not None:
+            self._mapping.close()
+        self._outputs, self._mapping, self._loaded, self._camera_info = None, None, None, None
 
     def _refuse(self, problem: str) -> TransitionCallbackReturn:
         self._complain(problem)
@@ -187,6 +200,8 @@ class SegNode(LifecycleNode):
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._camera_info = message
+        if self._mapping is not None:
+            self._mapping.on_camera_info(message)
 
     def _age_ms(self, message: Any) -> float:
         stamp = Time.from_msg(message.header.stamp, clock_type=self.get_clock().clock_type)
@@ -211,6 +226,8 @@ class SegNode(LifecycleNode):
     def _publish_late(self, message: Any, frame: Frame, result: Segmentation) -> None:
         assert self._outputs is not None
         settings = self._settings
+        if self._mapping is not None:
+            self._mapping.on_result(message, frame, result)
         self._outputs.publish_overlay(
             message.header, frame, result, settings.overlay_alpha, settings.jpeg_quality
         )
@@ -242,12 +259,15 @@ class SegNode(LifecycleNode):
         condition = diagnostics.Condition(state, problem, details)
         name = f'{self.get_fully_qualified_name().lstrip("/")}: segmentation'
         found = diagnostics.status(name, condition, self._account, self._recorder, self._rates)
-        self._diagnostics.publish(diagnostics.array(self.get_clock().now().to_msg(), found))
+        statuses = [found]
+        if self._mapping is not None and self._mapping.active:
+            statuses.append(self._mapping.status(name.replace(': segmentation', ': mapping')))
+        self._diagnostics.publish(diagnostics.array(self.get_clock().now().to_msg(), *statuses))
 
     # -- parameters that change while running ------------------------------------------------
 
     def _on_set_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        declared = {item.name: item for item in parameters.PARAMETERS}
+        declared = {item.name: item for item in ALL_PARAMETERS}
         for parameter in changed:
             item = declared.get(parameter.name)
             if item is None:
@@ -262,7 +282,8 @@ class SegNode(LifecycleNode):
         values = {p.name: p.value for p in changed if p.name in declared}
         if 'thresholds' in values:
             values['thresholds'] = tuple(values['thresholds'] or ())
-        self._settings = parameters.changed(self._settings, values)
+        live = {name: value for name, value in values.items() if declared[name].live}
+        self._settings = parameters.changed(self._settings, live)
         if 'thresholds' in values and self._worker is not None:
             self._apply_thresholds(self._worker.segmenter, values['thresholds'])
         return SetParametersResult(successful=True)

@@ -26,13 +26,17 @@ LATCHED_QOS = QoSProfile(
 
 
 class Outputs:
-    """`~/mask`, `~/confidence`, `~/camera_info`, `~/label_info`, `~/overlay[/compressed]`."""
+    """`~/mask`, `~/confidence`, `~/camera_info`, `~/label_info`, `~/overlay[/compressed]`.
 
-    def __init__(self, node: LifecycleNode) -> None:
+    `place`: what stands for `~` in the topics that nav2 reads.
+    """
+
+    def __init__(self, node: LifecycleNode, place: str = '~') -> None:
         self._node = node
+        self._place = place
         self._publishers: list[Any] = []
-        self._mask = self._publisher(Image, '~/mask')
-        self._confidence = self._publisher(Image, '~/confidence')
+        self._mask = self._publisher(Image, f'{place}/mask')
+        self._confidence = self._publisher(Image, f'{place}/confidence')
         self._camera_info = self._publisher(CameraInfo, '~/camera_info')
         self._overlay = self._publisher(Image, '~/overlay')
         self._overlay_jpeg = self._publisher(CompressedImage, '~/overlay/compressed')
@@ -56,7 +60,7 @@ class Outputs:
                 'vision_msgs is not installed: ~/label_info is not published'
             )
             return None
-        return self._publisher(LabelInfo, '~/label_info', LATCHED_QOS)
+        return self._publisher(LabelInfo, f'{self._place}/label_info', LATCHED_QOS)
 
     def publish_labels(self, classes: ClassSet, header: Any) -> None:
         """Class names once, latched; `header` of the first frame."""

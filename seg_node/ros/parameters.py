@@ -149,14 +149,14 @@ class NodeSettings:
         )
 
 
-def declare(node: Any) -> None:
-    """Declare every parameter on `node`.
+def declare(node: Any, items: Sequence[Declared] = PARAMETERS) -> None:
+    """Declare every parameter of `items` on `node`.
 
     Raises `ConfigError` that names the parameter when an override has the wrong type or is out of
     range.
     """
     problems = []
-    for item in PARAMETERS:
+    for item in items:
         try:
             node.declare_parameter(item.name, item.default, item.descriptor())
         except (ParameterException, ValueError, TypeError) as error:

@@ -14,7 +14,6 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 
 from seg_node.classes import ClassSet
@@ -24,7 +23,9 @@ from seg_node.frames import Frame
 from seg_node.pipeline import Segmentation
 from seg_node.points import GroundPlane, PointOptions
 from seg_node.rgbd import RgbdMode, SetCounts, StampSynchronizer, lane_ids
-from seg_node.ros.lane_points_output import LanePointsOutput
+from seg_node.ros.lane_points_aligned import AlignedPointsOutput
+from seg_node.ros.lane_points_output import CameraTables, LanePointsOutput
+from seg_node.ros.qos import create_publisher, create_subscription
 from seg_node.ros.rgbd_outputs import RgbdOutputs, SegmentedFrame
 from seg_node.ros.rgbd_parameters import MappingSettings
 from seg_node.ros.rgbd_transforms import Transforms
@@ -50,11 +51,11 @@ class MappingState:
 
 
 class Mapping:
-    """Joins masks with camera_info and depth; publishes `~/rgbd/*` and `~/lane_points`.
+    """Joins masks with camera_info and depth; publishes `~/rgbd/*`, lane points, aligned points.
 
     `report(cause, line)` is called for each set that is refused. Every mask offered ends in a set,
-    as a lost part, or is pending; every set as `published`, `unread` or under its cause. Raises
-    `ConfigError` when the model's classes do not have what the settings ask for.
+    as a lost part, or is pending; every set as `published`, or under its cause; masks that nobody
+    wants further are `unread`.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Mapping:
     ) -> None:
         self._node = node
         self._settings = settings
+        self._classes = classes
         self._report_line = report
         self._lock = threading.Lock()
         self._outcomes: Counter[str] = Counter()
@@ -69,37 +71,56 @@ class Mapping:
         self._recorder = Recorder()
         self._transforms: Transforms | None = None
         self._subscriptions: list[Any] = []
-        self.publishers: list[Any] = []
+        self._publishers: list[Any] = []
         parts = ('image', 'camera_info', *(('depth',) if settings.takes_depth else ()))
         self._sync = StampSynchronizer(parts, settings.sync_tolerance_ns, settings.sync_queue)
         self._rgbd: RgbdOutputs | None = None
         self._points: LanePointsOutput | None = None
-        if settings.rgbd:
-            mode = RgbdMode.of(settings.mode, classes, settings.drop_classes, settings.dilate_px)
-            self._rgbd = RgbdOutputs(self._publisher, mode)
-        if settings.points_source != 'off':
-            self._points = self._points_output(classes)
+        self._aligned: AlignedPointsOutput | None = None
 
-    def _points_output(self, classes: ClassSet) -> LanePointsOutput | None:
+    @property
+    def active(self) -> bool:
+        """Whether the user has asked for any of it."""
+        return self._settings.active
+
+    def open(self) -> None:
+        """Create the publishers.
+
+        Raises `ConfigError` when the model's classes do not have what the settings ask for.
+        """
+        settings = self._settings
+        if settings.rgbd:
+            mode = RgbdMode.of(
+                settings.mode, self._classes, settings.drop_classes, settings.dilate_px
+            )
+            self._rgbd = RgbdOutputs(self._publisher, mode)
+        if settings.points_source == 'off':
+            return
+        tables = CameraTables(settings.max_range_m)
+        self._aligned = AlignedPointsOutput(
+            self._publisher, tables, settings.place, settings.max_range_m
+        )
         try:
-            lanes = lane_ids(classes, self._settings.lane_classes)
+            lanes = lane_ids(self._classes, settings.lane_classes)
         except ConfigError as error:
-            if self._settings.lane_classes:
+            if settings.lane_classes:
                 raise
             self._node.get_logger().info(f'~/lane_points is not published: {error}')
-            return None
-        options = PointOptions(
-            lanes, self._settings.max_range_m, min_confidence=self._settings.min_confidence
-        )
-        return LanePointsOutput(self._publisher, options)
+            return
+        options = PointOptions(lanes, settings.max_range_m, min_confidence=settings.min_confidence)
+        self._points = LanePointsOutput(self._publisher, tables, options)
 
     def _publisher(self, kind: Any, topic: str, qos: QoSProfile) -> Any:
-        options = QoSOverridingOptions.with_default_policies()
-        made = self._node.create_lifecycle_publisher(
-            kind, topic, qos, qos_overriding_options=options
-        )
-        self.publishers.append(made)
+        made = create_publisher(self._node, kind, topic, qos)
+        self._publishers.append(made)
         return made
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+        self._rgbd = self._points = self._aligned = None
 
     # -- inputs ------------------------------------------------------------------------------
 
@@ -112,12 +133,7 @@ class Mapping:
                 (CameraInfo, 'depth/camera_info', self._on_depth_info),
             ]
         for kind, topic, callback in topics:
-            options = QoSOverridingOptions.with_default_policies()
-            self._subscriptions.append(
-                self._node.create_subscription(
-                    kind, topic, callback, qos, qos_overriding_options=options
-                )
-            )
+            self._subscriptions.append(create_subscription(self._node, kind, topic, callback, qos))
         if self._wants_tf:
             try:
                 self._transforms = Transforms(self._node)
@@ -143,11 +159,12 @@ class Mapping:
 
     def on_result(self, message: Any, frame: Frame, result: Segmentation) -> None:
         """Take a segmented frame; its mask is copied, for the segmenter goes on using it."""
-        if not (self._rgbd_read or self._points_read):
+        scores = self._points is not None and self._points.read
+        if not (scores or any(o is not None and o.read for o in (self._rgbd, self._aligned))):
             with self._lock:
                 self._outcomes['unread'] += 1
             return
-        planes = tuple(p.copy() for p in result.planes) if self._points_read else ()
+        planes = tuple(p.copy() for p in result.planes) if scores else ()
         kept = SegmentedFrame(message, frame, result.mask.copy(), planes)
         self._offer('image', stamp_ns(message), kept)
 
@@ -159,14 +176,6 @@ class Mapping:
         self._offer('depth_info', stamp_ns(message), message)
 
     # -- sets --------------------------------------------------------------------------------
-
-    @property
-    def _rgbd_read(self) -> bool:
-        return self._rgbd is not None and self._rgbd.read
-
-    @property
-    def _points_read(self) -> bool:
-        return self._points is not None and self._points.read
 
     def _offer(self, part: str, stamp: int, item: Any) -> None:
         whole = self._sync.offer(part, stamp, item)
@@ -194,10 +203,16 @@ class Mapping:
         if self._rgbd is not None and depth is not None and self._rgbd.read:
             self._rgbd.publish(segmented, info, depth, whole.get('depth_info'))
             watch.lap('rgbd')
+        if not any(o is not None and o.read for o in (self._points, self._aligned)):
+            return
+        from_depth = depth is not None and self._settings.points_source == 'depth'
+        source = depth if depth is not None and from_depth else self._ground(segmented)
         if self._points is not None and self._points.read:
-            source = depth if self._settings.points_source == 'depth' else None
-            self._points.publish(segmented, info, source or self._ground(segmented))
+            self._points.publish(segmented, info, source)
             watch.lap('lane_points')
+        if self._aligned is not None and self._aligned.read:
+            self._aligned.publish(segmented, info, source)
+            watch.lap('aligned_points')
 
     def _ground(self, segmented: SegmentedFrame) -> GroundPlane:
         if self._settings.ground is not None:

@@ -16,6 +16,12 @@ from seg_node.ros.parameters import Declared
 POINT_SOURCES = ('auto', 'depth', 'ground', 'off')
 
 PARAMETERS = (
+    Declared(
+        'nav2',
+        False,
+        "Names of nav2's semantic segmentation layer: mask, confidence, label_info and points "
+        'on /segmentation/*.',
+    ),
     Declared('rtabmap.mode', 'off', 'What ~/rgbd/* carries, see docs/rtabmap.md.', MODES),
     Declared(
         'rtabmap.drop_classes',
@@ -85,6 +91,7 @@ PARAMETERS = (
 class MappingSettings:
     """These parameters at one time; angles in radians."""
 
+    nav2: bool
     mode: Mode
     drop_classes: tuple[str, ...]
     dilate_px: int
@@ -109,9 +116,14 @@ class MappingSettings:
         return self.rgbd or self.points_source == 'depth'
 
     @property
+    def place(self) -> str:
+        """What stands before the topics that nav2 reads."""
+        return '/segmentation' if self.nav2 else '~'
+
+    @property
     def active(self) -> bool:
-        """Whether there is anything to do."""
-        return self.rgbd or self.points_source != 'off'
+        """Whether the user has asked for any of it; the default is lane points when read."""
+        return self.rgbd or self.nav2 or self.points_source == 'depth' or self.ground is not None
 
 
 def checked_values(node: Any, items: Sequence[Declared]) -> dict[str, Any]:
@@ -132,6 +144,7 @@ def read(node: Any) -> MappingSettings:
     height = float(values['camera_height_m'])
     pitch, roll = (math.radians(values[f'camera_{name}_deg']) for name in ('pitch', 'roll'))
     return MappingSettings(
+        nav2=bool(values['nav2']),
         mode=mode,
         drop_classes=_names(values['rtabmap.drop_classes']),
         dilate_px=int(values['rtabmap.dilate_px']),
@@ -145,6 +158,15 @@ def read(node: Any) -> MappingSettings:
         ground=GroundPlane(height, pitch, roll) if height > 0.0 else None,
         ground_frame=values['ground_frame'],
     )
+
+
+def check_output_size(settings: MappingSettings, output_size: str) -> None:
+    """Raise `ConfigError` where sets are asked for and the mask is not of the picture's size."""
+    if settings.rgbd and output_size != 'source':
+        raise ConfigError(
+            f'rtabmap.mode {settings.mode}: expected output_size source, as the mask has to lie '
+            f'on the picture, got {output_size}'
+        )
 
 
 def _names(values: Any) -> tuple[str, ...]:
