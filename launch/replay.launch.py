@@ -1,0 +1,115 @@
+"""A recorded drive through seg_node: a bag by `ros2 bag play`, or a bag, video or folder by ours.
+
+ros2 launch seg_node replay.launch.py input:=drive_bag image_topic:=/camera/image_raw \
+    camera_info_topic:=/camera/camera_info
+ros2 launch seg_node replay.launch.py player:=play input:=drive.mp4
+
+`ros2 bag play` keeps the recorded stamps and gives /clock, so use_sim_time is true with it; our
+`play` stamps with the time of sending. The launch ends when the recording does.
+"""
+
+from pathlib import Path
+
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown
+from launch.substitutions import EqualsSubstitution, LaunchConfiguration
+
+from launch import LaunchContext, LaunchDescription
+from seg_node import launching
+
+PLAYERS = ('rosbag2', 'play')
+CLOCK_HZ = '200'
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Arguments, then the node, then the player."""
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'input',
+                description='The recording: a bag; player:=play also a video or folder.',
+            ),
+            DeclareLaunchArgument(
+                'player',
+                default_value='rosbag2',
+                choices=PLAYERS,
+                description='rosbag2: ros2 bag play, stamps as recorded. play: ours, new stamps.',
+            ),
+            DeclareLaunchArgument(
+                'rate',
+                default_value='',
+                description='Times real speed (rosbag2), or pictures a second (play).',
+            ),
+            DeclareLaunchArgument(
+                'loop',
+                default_value='false',
+                choices=launching.BOOLEANS,
+                description='Start again at the end.',
+            ),
+            DeclareLaunchArgument(
+                'delay',
+                default_value='1.0',
+                description='rosbag2: seconds from the node being ready to the first message.',
+            ),
+            DeclareLaunchArgument(
+                'bag_topic',
+                default_value='',
+                description='play: camera topic to read from a bag; empty: the first.',
+            ),
+            *launching.common_arguments(
+                'image',
+                'camera_info',
+                use_sim_time=EqualsSubstitution(LaunchConfiguration('player'), 'rosbag2'),
+            ),
+            *launching.depth_arguments(),
+            *launching.use_arguments(),
+            OpaqueFunction(function=_start),
+        ]
+    )
+
+
+def _start(context: LaunchContext) -> list[Action]:
+    recording = Path(launching.text(context, 'input')).expanduser()
+    if not recording.exists():
+        raise RuntimeError(f'input: expected a recording, there is no {recording}')
+    rosbag2 = launching.text(context, 'player') == 'rosbag2'
+    player = _rosbag2(context, recording) if rosbag2 else _play(context, recording)
+    return [
+        *launching.transport_environment(context),
+        launching.segmentation_node(context),
+        *launching.users(context),
+        launching.when_subscribed(launching.topic(context, 'image_topic'), [player]),
+    ]
+
+
+def _rosbag2(context: LaunchContext, recording: Path) -> Action:
+    launching.require_package('ros2bag', 'ros2bag', 'player:=rosbag2')
+    command = ['ros2', 'bag', 'play', str(recording), '--clock', CLOCK_HZ]
+    command += ['--delay', launching.text(context, 'delay')]
+    rate = launching.text(context, 'rate')
+    if rate:
+        command += ['--rate', rate]
+    if launching.flag(context, 'loop'):
+        command.append('--loop')
+    return ExecuteProcess(cmd=command, output='screen', on_exit=_end())
+
+
+def _play(context: LaunchContext, recording: Path) -> Action:
+    parameters = {
+        'input': str(recording.resolve()),
+        'topic': launching.text(context, 'bag_topic'),
+        'loop': launching.flag(context, 'loop'),
+        'subscribers': 1,
+    }
+    rate = launching.text(context, 'rate')
+    if rate:
+        parameters['rate'] = launching.number('rate', rate)
+    topics = {
+        'image': launching.text(context, 'image_topic'),
+        'camera_info': launching.text(context, 'camera_info_topic'),
+    }
+    return launching.node(context, 'play', parameters, topics, respawn=False, on_exit=_end())
+
+
+def _end() -> Shutdown:
+    return Shutdown(reason='the recording has ended')
