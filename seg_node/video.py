@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from seg_node.errors import InputError
 from seg_node.files import write_atomic
 
 Array = npt.NDArray[np.uint8]
@@ -20,7 +21,7 @@ def video_writer(path: Path, rate: float = 25.0) -> Iterator[Callable[[Array], N
     """Give a function that appends uint8 (H, W, 3) BGR pictures to an H.264 MP4.
 
     The size is the first picture's, cut to even numbers as H.264 wants. Nothing is written when no
-    picture came.
+    picture came. Raises `InputError` for a file name that is no kind of video.
     """
     import av
 
@@ -33,7 +34,10 @@ def video_writer(path: Path, rate: float = 25.0) -> Iterator[Callable[[Array], N
             height, width = bgr.shape[0] & ~1, bgr.shape[1] & ~1
             if container is None:
                 temporary = stack.enter_context(write_atomic(path))
-                container = stack.enter_context(av.open(str(temporary), 'w'))
+                try:
+                    container = stack.enter_context(av.open(str(temporary), 'w'))
+                except ValueError as error:  # a suffix that FFmpeg does not know
+                    raise InputError(f'{path}: not a kind of video: {error}') from None
                 stream = container.add_stream(
                     'libx264', rate=Fraction(rate).limit_denominator(1000)
                 )
