@@ -118,15 +118,15 @@ def _model_arguments(group: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate, print, write what was asked for."""
-    plan = make_plan(_request(options))
-    models = describe_models(_choices(options), plan, options.measure_rate)
     execution = Execution(
         options.engine,
         options.workers,
-        options.shards or options.workers,
+        options.workers if options.shards is None else options.shards,
         options.address,
         options.resume,
     )
+    plan = make_plan(_request(options))
+    models = describe_models(_choices(options), plan, options.measure_rate)
     with _work_folder(options) as work:
         evaluation = evaluate(plan, models, work, execution)
         report = build_report(evaluation)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from seg_node.errors import InputError
+from seg_node.replay import mcap_scan
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 CAMERA_INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
 _STORAGE_SUFFIXES = ('.mcap', '.db3', '.bag')
-_MCAP_MAGIC = b'\x89MCAP0\r\n'
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Bag:
             return _RosbagsReader(files)
         except Exception as error:  # as above
             reason = _line(error)
-        if all(_is_mcap(file) for file in files):
+        if all(mcap_scan.is_mcap(file) for file in files):
             reader = _scan(files)
             if any(topic.count for topic in reader.topics):
                 self._complain(
@@ -210,9 +210,11 @@ class _ScanningReader:
         self.topics = topics
 
     def messages(self, topics: Sequence[str], start_ns: int | None) -> Iterator[BagMessage]:
-        for _, name, kind, message in _records(self._files):
-            if name in topics and (start_ns is None or message.log_time >= start_ns):
-                yield BagMessage(name, kind, message.log_time, bytes(message.data), False)
+        for file in self._files:
+            for found in mcap_scan.scan(file):
+                if found.topic in topics and (start_ns is None or found.log_ns >= start_ns):
+                    kind = found.schema.name
+                    yield BagMessage(found.topic, kind, found.log_ns, found.data, False)
 
     def deserialize(self, message: BagMessage) -> Any:
         return self._typestore.deserialize_cdr(message.raw, message.type)
@@ -226,53 +228,21 @@ def _scan(files: list[Path]) -> _ScanningReader:
     from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
     typestore = get_typestore(Stores.ROS2_JAZZY)
-    found: dict[str, Topic] = {}
-    for schema, name, kind, _ in _records(files):
-        if name not in found and kind not in typestore.fielddefs:
-            text = schema.data.decode()
-            parsed = (
-                get_types_from_msg(text, kind)
-                if schema.encoding == 'ros2msg'
-                else get_types_from_idl(text)
-            )
-            typestore.register({k: v for k, v in parsed.items() if k not in typestore.fielddefs})
-        found[name] = Topic(name, kind, found[name].count + 1 if name in found else 1)
-    return _ScanningReader(files, tuple(found.values()), typestore)
-
-
-def _records(files: list[Path]) -> Iterator[tuple[Any, str, str, Any]]:
-    """(schema, topic, type, message) of every whole message record."""
-    from mcap.records import Channel, Message, Schema
-    from mcap.stream_reader import StreamReader
-
+    topics: dict[str, Topic] = {}
     for file in files:
-        schemas: dict[int, Any] = {}
-        channels: dict[int, Any] = {}
-        with file.open('rb') as stream:
-            records = StreamReader(stream, skip_magic=False).records
-            while True:
-                try:
-                    record = next(records, None)
-                except (
-                    Exception
-                ):  # the end of what is whole; zstd and lz4 have errors of their own
-                    break
-                if record is None:
-                    break
-                if isinstance(record, Schema):
-                    schemas[record.id] = record
-                elif isinstance(record, Channel):
-                    channels[record.id] = record
-                elif isinstance(record, Message) and record.channel_id in channels:
-                    channel = channels[record.channel_id]
-                    schema = schemas.get(channel.schema_id)
-                    if schema is not None:
-                        yield schema, channel.topic, schema.name, record
-
-
-def _is_mcap(path: Path) -> bool:
-    with path.open('rb') as stream:
-        return stream.read(len(_MCAP_MAGIC)) == _MCAP_MAGIC
+        for found in mcap_scan.scan(file):
+            name, schema = found.topic, found.schema
+            if name not in topics and schema.name not in typestore.fielddefs:
+                parsed = (
+                    get_types_from_msg(schema.text, schema.name)
+                    if schema.encoding == 'ros2msg'
+                    else get_types_from_idl(schema.text)
+                )
+                known = typestore.fielddefs
+                typestore.register({k: v for k, v in parsed.items() if k not in known})
+            before = topics[name].count if name in topics else 0
+            topics[name] = Topic(name, schema.name, before + 1)
+    return _ScanningReader(files, tuple(topics.values()), typestore)
 
 
 def _line(error: BaseException) -> str:
