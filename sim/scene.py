@@ -83,7 +83,7 @@ class CameraPost:
     motion_blur: fraction of `frame_s` for which the shutter is open, 0..1.
     exposure: in EV (stops); +1 doubles the light.
     lens_k, lens_kcube: radial distortion, r' = r (1 + lens_k r^2 + lens_kcube r^4), r in half
-        widths. CARLA's blueprint default of lens_k = -1 means "no distortion" there: pass 0 for it.
+        widths. CARLA's blueprint default of lens_k = -1 means "none" there: pass 0 for it.
     vignette: light lost in the corners, 0..1.
     seed: of the noise; the frame's time goes into it as well.
     """

@@ -1,4 +1,4 @@
-"""Towns: OpenDRIVE text written by our own code, and what can be derived from any OpenDRIVE text."""
+"""Towns: OpenDRIVE text written by our own code, and what any OpenDRIVE text tells."""
 
 from seg_node_sim.maps.towns import load_town, town_from_opendrive, town_names
 

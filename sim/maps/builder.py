@@ -1,4 +1,4 @@
-"""A small writer of OpenDRIVE 1.4 road networks: roads with a cross-section, junctions between them.
+"""A small writer of OpenDRIVE 1.4 road networks: roads with cross-sections, and junctions.
 
 Everything here is in OpenDRIVE's own axes (y left of x, radians). Traffic keeps right: lanes with
 negative ids run along the reference line, those with positive ids against it.
@@ -235,7 +235,7 @@ class Network:
         return plan
 
     def join(self, first: RoadPlan, second: RoadPlan) -> None:
-        """Links the end of `first` to the start of `second`; the profiles must have equal lanes."""
+        """Links the end of `first` to the start of `second`; both must have equal lanes."""
         first.ends = ('road', second.id, 'start')
         second.starts = ('road', first.id, 'end')
         for sign in (1, -1):

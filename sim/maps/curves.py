@@ -1,11 +1,12 @@
 """Evaluating OpenDRIVE curves: reference lines and lane borders, in CARLA's axes.
 
-CARLA's axes are left-handed, so y and the heading change sign against the file, and "left" (positive
-t) of heading h is the direction (sin h, -cos h).
+CARLA's axes are left-handed, so y and the heading change sign against the file, and "left"
+(positive t) of heading h is the direction (sin h, -cos h).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
 
 @dataclass(frozen=True)
 class Line:
-    """A sampled reference line. s, x, y, heading: float64 (N,), metres and radians, CARLA's axes."""
+    """A sampled reference line. s, x, y, heading: float64 (N,), metres, radians, CARLA's axes."""
 
     s: np.ndarray
     x: np.ndarray
@@ -124,7 +125,7 @@ def stations(road: Road, start: float, end: float, longest: float = 2.0) -> np.n
         knots.update(p[0] for p in polys if start < p[0] < end)
     ordered = sorted(knots)
     parts = []
-    for lo, hi in zip(ordered, ordered[1:]):
+    for lo, hi in itertools.pairwise(ordered):
         step = min(longest, _step(road, 0.5 * (lo + hi)))
         count = max(1, math.ceil((hi - lo) / step))
         parts.append(np.linspace(lo, hi, count + 1)[:-1])
@@ -143,7 +144,7 @@ def _step(road: Road, s: float) -> float:
 
 
 def lane_edges(road: Road, section: LaneSection, s: np.ndarray) -> dict[int, np.ndarray]:
-    """Lateral offset t of each lane's outer border at `s`; id 0 is the centre line. float64 (N,)."""
+    """Lateral offset t of each lane's outer border at `s`, float64 (N,); id 0: the centre line."""
     centre = polynomial(road.lane_offset, s)
     edges = {0: centre}
     ds = s - section.s

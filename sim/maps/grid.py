@@ -141,7 +141,7 @@ def _outer_edges(network: Network, arms: dict[Node, list[Arm]]) -> None:
     walk = [(i, 0) for i in range(last_x)] + [(last_x, j) for j in range(last_y)]
     walk += [(i, last_y) for i in range(last_x, 0, -1)] + [(0, j) for j in range(last_y, 0, -1)]
     junctions = [k for k, node in enumerate(walk) if not _is_corner(node)]
-    for a, b in zip(junctions, junctions[1:] + [junctions[0] + len(walk)]):
+    for a, b in zip(junctions, [*junctions[1:], junctions[0] + len(walk)]):
         nodes = [walk[k % len(walk)] for k in range(a, b + 1)]
         if len(nodes) == 2:
             _street(network, arms, nodes[0], nodes[1], RING)

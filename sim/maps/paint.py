@@ -107,8 +107,8 @@ def bays(
 ) -> None:
     """Perpendicular parking bays along a road: OpenDRIVE objects of type parkingSpace.
 
-    side: +1 left, -1 right; inner: distance of the bays' mouth from the reference line. The outline
-    starts with the mouth, which stays open.
+    side: +1 left, -1 right; inner: distance of the bays' mouth from the reference line. The
+    outline starts with the mouth, which stays open.
     """
     count = int((last - first) / width)
     for k in range(count):

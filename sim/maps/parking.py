@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 from seg_node_sim.maps import paint
@@ -52,7 +53,7 @@ def build() -> str:
     for row, y, heading in ((south, -HALF_Y, 0.0), (north, HALF_Y, math.pi)):
         order = range(len(AISLES)) if heading == 0.0 else range(len(AISLES) - 1, -1, -1)
         order = list(order)
-        for a, b in zip(order, order[1:]):
+        for a, b in itertools.pairwise(order):
             length = abs(AISLES[b] - AISLES[a]) - 2.0 * SETBACK
             start = State(AISLES[a] + SETBACK * math.cos(heading), y, heading)
             road = network.road(start, [line(length)], STREET, 'Street')

@@ -1,4 +1,4 @@
-"""A roundabout with four arms; opposite arms are joined by two wide loops, so traffic never ends."""
+"""A roundabout with four arms; two wide loops join arms, so that traffic never ends."""
 
 from __future__ import annotations
 

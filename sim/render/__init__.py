@@ -1,4 +1,4 @@
-"""A CPU renderer of road scenes: RGB, semantic tags, depth and instance ids from one visibility pass."""
+"""A CPU renderer of road scenes: RGB, tags, depth and instances from one visibility pass."""
 
 from seg_node_sim.render.renderer import Renderer
 

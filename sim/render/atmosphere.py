@@ -22,7 +22,7 @@ FOG, FOG_START, CLOUDS, WET, PUDDLES, NIGHT, EXPOSURE, WIND, DISK, RAIN = (
     28,
     29,
     30,
-)  # noqa: E501
+)
 DUST, LENGTH = 31, 32
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,7 +22,7 @@ BLUE, GREEN, RED, YELLOW = (
     (0.02, 0.18, 0.08),
     (0.5, 0.02, 0.02),
     (0.7, 0.5, 0.02),
-)  # noqa: E501
+)
 
 
 def lamp(
@@ -177,7 +178,7 @@ def pieces(line: list[tuple[float, float]], length: float) -> Iterator[np.ndarra
     arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
     count = max(1, int(arc[-1] / length))
     marks = np.linspace(0.0, arc[-1], count + 1)
-    for low, high in zip(marks, marks[1:]):
+    for low, high in itertools.pairwise(marks):
         s = np.linspace(low, high, max(2, int((high - low) / 4.0) + 1))
         yield np.stack([np.interp(s, arc, points[:, k]) for k in (0, 1)], axis=1)
 
@@ -185,11 +186,11 @@ def pieces(line: list[tuple[float, float]], length: float) -> Iterator[np.ndarra
 def guard_rail(build: Builder, line: np.ndarray) -> None:
     """A W-beam on posts along `line`, float (N, 2)."""
     profile = [(0.46, 0.0), (0.53, 0.07), (0.60, 0.0), (0.67, 0.07), (0.75, 0.0)]
-    for a, b in zip(line, line[1:]):
+    for a, b in itertools.pairwise(line):
         way = (b - a) / np.linalg.norm(b - a)
         side = np.array([way[1], -way[0]])
         for hand in (1.0, -1.0):
-            for (z0, w0), (z1, w1) in zip(profile, profile[1:]):
+            for (z0, w0), (z1, w1) in itertools.pairwise(profile):
                 p0, p1 = a + hand * side * (w0 + 0.02), b + hand * side * (w0 + 0.02)
                 q0, q1 = a + hand * side * (w1 + 0.02), b + hand * side * (w1 + 0.02)
                 middle = (*(0.5 * (a + b) - hand * side), 0.6)

@@ -1,8 +1,8 @@
 """The ground as sparse texture tiles: exact distances to paint and kerbs, materials, tones.
 
-A texel is four bytes: signed distance to paint, signed distance to raised ground, material and paint
-colour, tone. Distances (not coverage) make edges exact far below the size of a texel. Levels above 0
-hold coverage of white, coverage of other paint, material, tone, for what is far away.
+A texel is four bytes: signed distance to paint, signed distance to raised ground, material and
+paint colour, tone. Distances (not coverage) make edges exact far below the size of a texel. Levels
+above 0 hold coverage of white, coverage of other paint, material, tone, for what is far away.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Ground:
     """Tiles of one town.
 
     origin: metres, the corner of tile (0, 0). index: int32 (rows, cols), tile number or -1.
-    levels: LEVELS arrays uint32 (tiles, n + 1, n + 1), n = TILE >> level; row y, column x; a texel's
-    first byte is its lowest.
+    levels: LEVELS arrays uint32 (tiles, n + 1, n + 1), n = TILE >> level; row y, column x; a
+    texel's first byte is its lowest.
     """
 
     origin: tuple[float, float]
@@ -82,7 +82,7 @@ def _pixels(points: np.ndarray, low: np.ndarray, texel: float) -> np.ndarray:
 
 
 def junction_fans(opendrive: OpenDrive, strips: list[Strip]) -> list[np.ndarray]:
-    """Triangles from each junction's middle to its lanes: they pave what lies between the lanes."""
+    """Triangles from each junction's middle to its lanes: they pave what lies between lanes."""
     by_junction: dict[int, list[Strip]] = {}
     for strip in strips:
         paved = m.material_of_lane(strip.kind, '') == m.ASPHALT

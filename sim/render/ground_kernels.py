@@ -40,8 +40,8 @@ def splat_stripe(tiles, index, x0, y0, points, half, ends, colour, worn):
         grow = half + REACH
         lx, hx = min(ax, bx) - grow, max(ax, bx) + grow
         ly, hy = min(ay, by) - grow, max(ay, by) + grow
-        for tr in range(int(math.floor((ly - y0) / size - 0.02)), int((hy - y0) // size) + 1):
-            for tc in range(int(math.floor((lx - x0) / size - 0.02)), int((hx - x0) // size) + 1):
+        for tr in range(math.floor((ly - y0) / size - 0.02), int((hy - y0) // size) + 1):
+            for tc in range(math.floor((lx - x0) / size - 0.02), int((hx - x0) // size) + 1):
                 if tr < 0 or tc < 0 or tr >= index.shape[0] or tc >= index.shape[1]:
                     continue
                 tile = index[tr, tc]
@@ -80,8 +80,8 @@ def splat_area(tiles, index, x0, y0, points, colour, worn):
     for k in range(n):
         lx, hx = min(lx, points[k, 0] - REACH), max(hx, points[k, 0] + REACH)
         ly, hy = min(ly, points[k, 1] - REACH), max(hy, points[k, 1] + REACH)
-    for tr in range(int(math.floor((ly - y0) / size - 0.02)), int((hy - y0) // size) + 1):
-        for tc in range(int(math.floor((lx - x0) / size - 0.02)), int((hx - x0) // size) + 1):
+    for tr in range(math.floor((ly - y0) / size - 0.02), int((hy - y0) // size) + 1):
+        for tc in range(math.floor((lx - x0) / size - 0.02), int((hx - x0) // size) + 1):
             if tr < 0 or tc < 0 or tr >= index.shape[0] or tc >= index.shape[1]:
                 continue
             tile = index[tr, tc]

@@ -101,10 +101,7 @@ def probe(x, y, index, tiles, x0, y0):
     w00, w01 = (1.0 - ax) * (1.0 - ay), ax * (1.0 - ay)
     w10, w11 = (1.0 - ax) * ay, ax * ay
     tone = (t00 >> 24) * w00 + (t01 >> 24) * w01 + (t10 >> 24) * w10 + (t11 >> 24) * w11
-    if ay < 0.5:
-        nearest = t00 if ax < 0.5 else t01
-    else:
-        nearest = t10 if ax < 0.5 else t11
+    nearest = (t00 if ax < 0.5 else t01) if ay < 0.5 else t10 if ax < 0.5 else t11
     code = (nearest >> 16) & 255
     a, b, c, d = t00 & 255, t01 & 255, t10 & 255, t11 & 255
     if a + b + c + d == 0:
@@ -237,7 +234,7 @@ def surface(x, y, z, kind, code, white, other, tone, size, look, env, rough, fin
         joint = 1.0
         if size < 0.06 and min(jx, jy) < 0.012 + 0.5 * size:
             joint = 1.0 - 0.35 * min(1.0, 0.012 / (size + 0.004))
-        tile = fine[int(math.floor(sy + 0.5)) & 255, int(math.floor(sx + 0.5)) & 255]
+        tile = fine[math.floor(sy + 0.5) & 255, math.floor(sx + 0.5) & 255]
         v = 0.27 * (1.0 + 0.10 * large + 0.06 * small + 0.05 * speck + 0.03 * tile) * joint
         v *= 1.0 - 0.42 * wet
         return v, v * 0.97, v * 0.91, 0.22 * wet
@@ -263,7 +260,7 @@ def surface(x, y, z, kind, code, white, other, tone, size, look, env, rough, fin
         b = look[LOOK_ASPHALT + 2] * level
     paint = white + other
     pool = 0.0
-    if wet > 0.0 and (material == ASPHALT or material == BAY or material == SHOULDER):
+    if wet > 0.0 and (material in (ASPHALT, BAY, SHOULDER)):
         low = sample(rough, x * 1.7 + 31.0, y * 1.7 + 77.0) + 0.35 * large
         low -= (tone - 128.0) * 0.035
         edge = 2.3 - 2.6 * env[PUDDLES]

@@ -1,4 +1,4 @@
-"""From clean linear light to the finished picture: edges, bloom, rain, and a real camera's flaws."""
+"""From clean linear light to the picture: bloom, rain, and a real camera's flaws."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def motion_blur(
 
 def sensor_noise(image: np.ndarray, post: CameraPost, time_s: float) -> np.ndarray:
     """Adds shot and read noise. image: uint8 (H, W, 3); a new array comes back."""
-    rng = np.random.default_rng([post.seed, int(round(time_s * 1000.0)) & 0xFFFFFFFF])
+    rng = np.random.default_rng([post.seed, round(time_s * 1000.0) & 0xFFFFFFFF])
     grain = rng.standard_normal(image.shape, dtype=np.float32)
     level = post.noise * (0.6 + 0.8 * np.sqrt(image.astype(np.float32) / 255.0))
     return np.clip(image + grain * level, 0.0, 255.0).astype(np.uint8)

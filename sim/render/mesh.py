@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -52,8 +53,7 @@ class Mesh:
 class Builder:
     """Collects polygons; corners go counter-clockwise seen from outside, in a right-handed sense.
 
-    Our axes are left-handed, so callers need not care: `quad` and `polygon` turn each face away from
-    the point given as `inside`, when there is one.
+    Callers need not care: `polygon` turns each face away from the point given as `inside`.
     """
 
     corners: list[np.ndarray] = field(default_factory=list)
@@ -116,7 +116,7 @@ class Builder:
         """A skin over rings, float (k, 3) each with equal k."""
         middle = np.mean([ring.mean(axis=0) for ring in rings], axis=0)
         k = len(rings[0])
-        for a, b in zip(rings, rings[1:]):
+        for a, b in itertools.pairwise(rings):
             inside = 0.5 * (a.mean(axis=0) + b.mean(axis=0))
             for i in range(k):
                 j = (i + 1) % k

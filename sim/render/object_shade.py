@@ -99,7 +99,7 @@ def object_colour(
         floor = tri[EXTRA]
         bay = tri[EXTRA + 1]
         fu, fv = u / bay, v / floor
-        iu, iv = int(math.floor(fu)), int(math.floor(fv))
+        iu, iv = math.floor(fu), math.floor(fv)
         au, av = fu - iu, fv - iv
         wide, tall = tri[EXTRA + 2], 0.56
         if iv == 0 and _hash(int(tri[EXTRA + 3]), 5) > 0.5:
@@ -134,7 +134,7 @@ def object_colour(
         )
         r, g, b = r * grime, g * grime, b * grime
     elif material == STRIPES:
-        if (int(math.floor(v * tri[EXTRA])) & 1) == 0:
+        if (math.floor(v * tri[EXTRA]) & 1) == 0:
             r, g, b = tri[EXTRA + 1], tri[EXTRA + 2], tri[EXTRA + 3]
     elif material == LEAVES:
         level = leaf_level(atlas, size, 1.0 / max(1e-6, tri[PLANE_V + 2]))

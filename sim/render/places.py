@@ -1,4 +1,4 @@
-"""Where there is room beside the roads: a coarse map of what is taken, and walks along the edges."""
+"""Where there is room beside the roads: a coarse map of what is taken, walks along edges."""
 
 from __future__ import annotations
 

@@ -55,7 +55,8 @@ def _emit(ax, ay, az, bx, by, bz, cx, cy, cz, who, view, size, screen, owners, c
 def project(corners, table, codes, starts, counts, view, size, screen, owners, p, cut):
     """Number of screen triangles of the runs [starts, starts + counts) of `corners` (n, 9).
 
-    p, cut: float64 (3, 3) and (4, 3), to work in. Back faces are dropped (leaves and their like have two sides); the near plane cuts.
+    p, cut: float64 (3, 3) and (4, 3), to work in. Back faces are dropped (leaves have
+    two sides); the near plane cuts.
     """
     count = 0
     px, py, pz = view[0], view[1], view[2]
@@ -82,7 +83,9 @@ def project(corners, table, codes, starts, counts, view, size, screen, owners, p
                 continue
             if behind == 0:
                 count = _emit(
-                    p[0, 0], p[0, 1], p[0, 2], p[1, 0], p[1, 1], p[1, 2], p[2, 0], p[2, 1], p[2, 2],
+                    p[0, 0], p[0, 1], p[0, 2],
+                    p[1, 0], p[1, 1], p[1, 2],
+                    p[2, 0], p[2, 1], p[2, 2],
                     who, view, size, screen, owners, count,
                 )  # fmt: skip
                 continue
@@ -116,8 +119,8 @@ def raster(first, last, screen, owners, count, view, table, codes, atlas, zbuffe
     for k in range(count):
         s = screen[k]
         x0, y0, x1, y1, x2, y2 = s[0], s[1], s[2], s[3], s[4], s[5]
-        top = max(first, int(math.ceil(min(y0, min(y1, y2)) - 0.5)))
-        bottom = min(last - 1, int(math.floor(max(y0, max(y1, y2)) - 0.5)))
+        top = max(first, math.ceil(min(y0, min(y1, y2)) - 0.5))
+        bottom = min(last - 1, math.floor(max(y0, max(y1, y2)) - 0.5))
         if top > bottom:
             continue
         who = owners[k]
@@ -151,8 +154,8 @@ def raster(first, last, screen, owners, count, view, table, codes, atlas, zbuffe
                     left = max(left, at)
             if outside or left > right:
                 continue
-            a = max(0, int(math.ceil(left - 0.5)))
-            b = min(width - 1, int(math.ceil(right - 0.5)) - 1)
+            a = max(0, math.ceil(left - 0.5))
+            b = min(width - 1, math.ceil(right - 0.5) - 1)
             inverse = s[6] * (a + 0.5) + s[7] * y + s[8]
             for column in range(a, b + 1):
                 if inverse > 1e-9:

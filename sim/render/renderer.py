@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -200,7 +201,7 @@ class Renderer:
 
     def _bands(self, work: Callable[[int, int], None], height: int) -> None:
         edges = np.linspace(0, height, BANDS + 1).astype(int).tolist()
-        jobs = [self._pool.submit(work, a, b) for a, b in zip(edges, edges[1:])]
+        jobs = [self._pool.submit(work, a, b) for a, b in itertools.pairwise(edges)]
         for job in jobs:
             job.result()
 

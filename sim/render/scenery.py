@@ -1,4 +1,4 @@
-"""What stands beside the roads: houses, trees, lamps, rails, signs, parked cars; by town and seed."""
+"""What stands beside the roads: houses, trees, lamps, rails, signs, parked cars."""
 
 from __future__ import annotations
 

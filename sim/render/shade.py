@@ -59,8 +59,8 @@ def window(field, x, y, ox, oy, scale, outside):
 def shadow(x, y, z, env, near, far, where):
     """How dark it is at a point, 0..1, from the shadow maps of the ground.
 
-    where: float64 (8,): origin x, y and texels per metre of the near, then of the far map; how much
-    a shadow takes of the sun's and of the sky's light.
+    where: float64 (8,): origin x, y and texels per metre of the near, then of the far map; how
+    much a shadow takes of the sun's and of the sky's light.
     """
     lift = z / max(env[SUN_DIR + 2], 0.05)
     px = x - env[SUN_DIR] * lift
@@ -98,10 +98,10 @@ def shade_rows(
 ):
     """Fills rows first..last of the outputs.
 
-    view: float64 (16,): camera position, rotation rows (forward, right, up as columns), focal, cx, cy.
+    view: float64 (16,): camera position, rotation (forward, right, up as columns), focal, cx, cy.
     zbuffer: float32 (H, W) depth of triangles, FAR where none. owner: int32 (H, W), the visible
-    triangle, -1 where none; the ground is written into it as -2 - kind. mirrors: float32 (H, W), how
-    much of a mirror the ground is (written when it is wet).
+    triangle, -1 where none; the ground is written into it as -2 - kind. mirrors: float32 (H, W),
+    how much of a mirror the ground is (written when it is wet).
     """
     level0, level1, level2, level3, level4 = levels
     rough, fine, worn, clouds = textures

@@ -1,4 +1,4 @@
-"""Maps of the ground round the camera: the sun's shadows, and the light of lamps and head lamps."""
+"""Maps of the ground round the camera: the sun's shadows, the light of lamps and head lamps."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ class Lamps:
             p = (nose - low) * BEAM_SCALE
             if (p < -150).any() or (p > BEAM_SIZE + 150).any():
                 continue
-            rows, cols = self._beam.shape
+            rows, _cols = self._beam.shape
             matrix = np.array(
                 [
                     [c, -s, p[0] + s * rows / 2.0],

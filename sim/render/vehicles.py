@@ -73,7 +73,7 @@ def vehicle(blueprint: str, tag: int, extent: tuple[float, float, float]) -> Mes
         _two_wheeler(build, a, h, motor=tag == 18)
     elif tag == 16:
         _bus(build, a, b, h)
-    elif tag == 15 or 'truck' in blueprint and 'cyber' not in blueprint:
+    elif tag == 15 or ('truck' in blueprint and 'cyber' not in blueprint):
         _truck(build, a, b, h)
     else:
         _car(build, a, b, h, shape_of(blueprint))

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from seg_node_sim.maps.curves import evaluate, lane_edges, stations
 from seg_node_sim.maps.markings import markings
 from seg_node_sim.maps.opendrive import parse

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from seg_node.errors import InputError
 from seg_node_sim.maps import load_town, town_from_opendrive, town_names
 from seg_node_sim.maps.curves import evaluate, lane_edges

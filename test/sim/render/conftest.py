@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from seg_node_sim.maps import town_from_opendrive
 from seg_node_sim.maps.builder import (
     CURB,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from seg_node_sim.render import Renderer
 from seg_node_sim.scene import PASSES, Body, Camera, CameraPost, Pose, Weather
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from seg_node_sim.maps import load_town
 from seg_node_sim.maps.markings import markings
 from seg_node_sim.maps.opendrive import parse
@@ -30,7 +31,7 @@ def world_points(camera, pose, depth):
 
 
 def to_stripes(points, found):
-    """Distance of each point (N, 2) to the nearest stripe's centre line, and that stripe's width."""
+    """Distance of each point (N, 2) to the nearest stripe's centre line, and its width."""
     pieces = [
         (a, b, m.width) for m in found if m.width > 0.0 for a, b in zip(m.points, m.points[1:])
     ]
