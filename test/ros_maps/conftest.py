@@ -1,0 +1,218 @@
+"""Stands in for RTAB-Map, nav2 and a rig around the node, over real DDS.
+
+The tester, the processes and the graph are those of test/ros.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+_PATH = Path(__file__).resolve().parents[1] / 'ros' / 'conftest.py'
+_SPEC = importlib.util.spec_from_file_location('seg_node_ros_conftest', _PATH)
+ros_conftest = importlib.util.module_from_spec(_SPEC)
+sys.modules[_SPEC.name] = ros_conftest
+_SPEC.loader.exec_module(ros_conftest)
+
+globals().update(
+    {
+        name: value
+        for name, value in vars(ros_conftest).items()
+        if name in ('graph', 'tester', 'module_tester', 'seg_node', 'processes', 'ros_tools')
+    }
+)
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from nav_msgs.msg import Odometry  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
+
+from seg_node.frames import fill_image  # noqa: E402
+
+RELIABLE = ros_conftest.RELIABLE
+
+
+class ExactSync:
+    """What `message_filters::TimeSynchronizer` does for RTAB-Map: whole sets of equal stamps.
+
+    It checks each set as `rtabmap_conversions::convertRGBDMsgs` does: encodings, one integer ratio
+    of sizes, one frame.
+    """
+
+    RGB = ('mono8', 'mono16', 'bgr8', 'rgb8', 'bgra8', 'rgba8')
+    DEPTH = ('16UC1', '32FC1')
+    TOPICS = (
+        (Image, 'rgb/image'),
+        (CameraInfo, 'rgb/camera_info'),
+        (Image, 'depth/image'),
+        (CameraInfo, 'depth/camera_info'),
+    )
+
+    def __init__(self, tester, prefix: str = '/seg_node/rgbd') -> None:
+        self.tester = tester
+        self.sets: list[dict] = []
+        self.incomplete: dict = defaultdict(dict)
+        self.topics = [f'{prefix}/{name}' for _, name in self.TOPICS]
+        for (kind, name), topic in zip(self.TOPICS, self.topics):
+            tester.node.create_subscription(kind, topic, self._taker(name), RELIABLE)
+        for topic in self.topics:
+            tester.wait(lambda t=topic: tester.node.count_publishers(t), f'publisher of {topic}')
+
+    def _taker(self, name: str):
+        def take(message) -> None:
+            stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
+            with self.tester.changed:
+                found = self.incomplete[stamp]
+                found[name] = message
+                if len(found) == len(self.TOPICS):
+                    del self.incomplete[stamp]
+                    self.sets.append(found)
+                self.tester.changed.notify_all()
+
+        return take
+
+    def stamped(self, stamp) -> dict:
+        """The set of this stamp; waits for it."""
+
+        def found():
+            return next((s for s in self.sets if s['rgb/image'].header.stamp == stamp), None)
+
+        return checked(self.tester.wait(found, f'set of {stamp}'))
+
+    @staticmethod
+    def check(whole: dict) -> dict:
+        """A set as RTAB-Map would look at it."""
+        return checked(whole)
+
+
+def checked(whole: dict) -> dict:
+    """A set that RTAB-Map would take; asserts otherwise."""
+    rgb, depth = whole['rgb/image'], whole['depth/image']
+    headers = [message.header for message in whole.values()]
+    assert all(header == headers[0] for header in headers)
+    assert rgb.encoding in ExactSync.RGB
+    assert depth.encoding in ExactSync.DEPTH
+    ratio = rgb.width // depth.width
+    assert (rgb.width, rgb.height) == (depth.width * ratio, depth.height * ratio)
+    for image, name in ((rgb, 'rgb'), (depth, 'depth')):
+        info = whole[f'{name}/camera_info']
+        assert (info.width, info.height) == (image.width, image.height)
+        assert info.k[0] > 0
+    return whole
+
+
+def depth_array(message: Image) -> np.ndarray:
+    """The pixels of a depth message in its own type."""
+    dtype = {'16UC1': np.uint16, '32FC1': np.float32}[message.encoding]
+    return np.frombuffer(message.data, dtype).reshape(message.height, message.width)
+
+
+class Rig:
+    """A camera with depth: image, camera_info, depth/image, depth/camera_info, odometry."""
+
+    def __init__(self, tester, odometry: bool = False) -> None:
+        self.tester = tester
+        node = tester.node
+        self.image = node.create_publisher(Image, '/image', RELIABLE)
+        self.info = node.create_publisher(CameraInfo, '/camera_info', RELIABLE)
+        self.depth = node.create_publisher(Image, '/depth/image', RELIABLE)
+        self.depth_info = node.create_publisher(CameraInfo, '/depth/camera_info', RELIABLE)
+        self.odometry = node.create_publisher(Odometry, '/odom', RELIABLE) if odometry else None
+
+    def connect(self, *publishers) -> None:
+        """Wait until the node subscribes to all of `publishers`; all but odometry by default."""
+        for p in publishers or (self.image, self.info, self.depth, self.depth_info):
+            self.tester.wait(p.get_subscription_count, f'subscription of {p.topic_name}')
+
+    def stamp(self):
+        """A new header."""
+        return self.tester.header(Image()).header
+
+    def camera_info(self, header, width: int, height: int, focal: float | None = None):
+        """A pinhole camera's CameraInfo."""
+        f = float(width if focal is None else focal)
+        info = CameraInfo(header=header, width=width, height=height, distortion_model='plumb_bob')
+        info.k = [f, 0.0, (width - 1) / 2, 0.0, f, (height - 1) / 2, 0.0, 0.0, 1.0]
+        info.p = [*info.k[:3], 0.0, *info.k[3:6], 0.0, *info.k[6:], 0.0]
+        return info
+
+    def send(self, bgr, depth, encoding: str, *, header=None, depth_focal=None, infos=True):
+        """Send one set; its stamp."""
+        header = header or self.stamp()
+        height, width = bgr.shape[:2]
+        if infos:
+            self.info.publish(self.camera_info(header, width, height))
+            size = (depth.shape[1], depth.shape[0])
+            self.depth_info.publish(self.camera_info(header, *size, depth_focal))
+        self.depth.publish(fill_image(Image(header=header), depth, encoding))
+        self.image.publish(fill_image(Image(header=header), bgr, 'bgr8'))
+        return header.stamp
+
+    def until(self, connected, bgr, depth) -> None:
+        """Send sets until `connected()`: the other process has then found every reader.
+
+        `connected` keeps the last stamp of these: before it, sets may be in parts.
+        """
+        sent = []
+
+        def found():
+            if not sent or time.monotonic() - sent[-1] > 0.3:
+                stamp = self.send(bgr, depth, '32FC1')
+                self.connected = (stamp.sec, stamp.nanosec)
+                sent.append(time.monotonic())
+            return connected()
+
+        self.tester.wait(found, 'a first set at every consumer')
+
+
+class Watch:
+    """Statuses on /diagnostics by the last word of their name."""
+
+    def __init__(self, tester) -> None:
+        self.tester = tester
+        self.found: dict[str, tuple] = {}
+        tester.node.create_subscription(DiagnosticArray, '/diagnostics', self._on, 10)
+
+    def _on(self, message) -> None:
+        with self.tester.changed:
+            for status in message.status:
+                values = {item.key: item.value for item in status.values}
+                name = status.name.rpartition(': ')[2]
+                self.found[name] = (status.level, status.message, values)
+            self.tester.changed.notify_all()
+
+    def wait(self, name: str, condition):
+        """The first (level, message, values) of a status for which `condition` holds."""
+
+        def found():
+            status = self.found.get(name)
+            return status if status is not None and condition(*status) else None
+
+        return self.tester.wait(found, f'status {name}, last {self.found.get(name)}')
+
+
+@pytest.fixture
+def exact_sync():
+    return ExactSync
+
+
+@pytest.fixture
+def rig():
+    return Rig
+
+
+@pytest.fixture
+def watch():
+    return Watch
+
+
+@pytest.fixture
+def as_depth():
+    return depth_array
