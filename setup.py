@@ -34,7 +34,10 @@ setup(
     name='seg_node',
     version=ET.parse('package.xml').findtext('version'),
     packages=PACKAGES,
-    package_data={'': ['*.yaml', '*.json', '*.xml', '*.html', '*.xodr', 'py.typed']},
+    package_data={
+        'seg_node': ['py.typed', 'class_maps/*.yaml'],
+        'seg_node_training': ['recipes/*.yaml', 'recipes/*/*.yaml'],
+    },
     data_files=shared_files(),
     zip_safe=False,
     entry_points={
