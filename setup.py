@@ -33,6 +33,7 @@ def shared_files():
 setup(
     name='seg_node',
     version=ET.parse('package.xml').findtext('version'),
+    python_requires='>=3.10',
     packages=PACKAGES,
     package_data={
         'seg_node': ['py.typed', 'class_maps/*.yaml'],
