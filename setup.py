@@ -36,7 +36,7 @@ setup(
     python_requires='>=3.10',
     packages=PACKAGES,
     package_data={
-        'seg_node': ['py.typed', 'class_maps/*.yaml'],
+        'seg_node': ['py.typed', 'class_maps/*.yaml', 'replay/*.html'],
         'seg_node_training': ['recipes/*.yaml', 'recipes/*/*.yaml'],
     },
     data_files=shared_files(),
