@@ -216,3 +216,8 @@ def watch():
 @pytest.fixture
 def as_depth():
     return depth_array
+
+
+@pytest.fixture
+def spin():
+    return ros_conftest.spinning
