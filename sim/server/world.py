@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,6 +25,7 @@ from seg_node_sim.server.wire import ActorDescription, EpisodeSettings
 OPENDRIVE_TOWN = 'OpenDriveMap'
 # The sensor that clients compute by themselves gets no stream.
 _CLIENT_SIDE = 'sensor.other.lane_invasion'
+_KEPT_RENDERERS = 4  # about 100 MB each
 _READER_TIMEOUT_S = 5.0
 _SUBSCRIBE_TIMEOUT_S = 0.5
 
@@ -52,7 +54,7 @@ class World:
         self._ids = ids
         self._seed = seed
         self._preload = preload
-        self._rig: CameraRig | None = None
+        self._rigs: OrderedDict[Town, CameraRig] = OrderedDict()
         self._next_id = 1
         self._due: dict[int, float] = {}
         self._noise: dict[int, np.random.Generator] = {}
@@ -70,15 +72,11 @@ class World:
     def enter(self, town: Town) -> None:
         """Begin a new episode on this town: no actors, default weather, time 0."""
         roads = RoadNetwork(town.xodr)
-        same = self._rig is not None and town is self.town
-        rig = self._rig if same else CameraRig(town, self._ids, self._workers)
         for actor in list(self.actors.values()):
             self._forget(actor)
-        if self._rig is not None and rig is not self._rig:
-            self._rig.close()
-        self.town, self.roads, self._rig = town, roads, rig
+        self.town, self.roads, self._rig = town, roads, self._rig_of(town)
         if self._preload:
-            rig.prepare()
+            self._rig.prepare()
         self._geo = sensors.GeoReference(town.xodr, self._ids.north)
         self.weather = Weather()
         self.elapsed = 0.0
@@ -185,8 +183,17 @@ class World:
             self._rig.renderer()
 
     def close(self) -> None:
-        self._rig.close()
+        for rig in self._rigs.values():
+            rig.close()
         self._workers.shutdown()
+
+    def _rig_of(self, town: Town) -> CameraRig:
+        # Captures go back and forth between towns, and a renderer takes seconds to build.
+        rig = self._rigs.pop(town, None) or CameraRig(town, self._ids, self._workers)
+        self._rigs[town] = rig
+        if len(self._rigs) > _KEPT_RENDERERS:
+            self._rigs.popitem(last=False)[1].close()
+        return rig
 
     def _move(self, delta: float) -> list[collide.Contact]:
         actors = list(self.actors.values())

@@ -36,7 +36,7 @@ def _place(transform):
 
 def _client(port):
     client = carla.Client('127.0.0.1', port)
-    client.set_timeout(30.0)
+    client.set_timeout(100.0)
     return client
 
 

@@ -46,7 +46,7 @@ def run_scenario() -> Callable[..., dict[str, Any]]:
             scenario_command(name, port, **arguments),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=170,
             check=False,
         )
         assert done.returncode == 0, f'{name}: {done.returncode}\n{done.stdout}\n{done.stderr}'
