@@ -94,6 +94,7 @@ def _realtime_arguments(group: Any) -> None:
         '--realtime', action='store_true', help='also play into a running seg_node and compare'
     )
     group.add_argument('--rate', type=float, default=1.0, help='times the recorded pace')
+    group.add_argument('--wait', type=float, default=20.0, metavar='S', help='for the node')
     group.add_argument('--image-topic', default='/image', help='what the node subscribes')
     group.add_argument('--mask-topic', default='/seg_node/mask', help='what the node publishes')
 
@@ -146,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
 def _realtime(options: argparse.Namespace, evaluation: Evaluation, report: dict[str, Any]) -> None:
     """Play the drives into the running node; what came of it goes into the report."""
     require_rclpy()
-    settings = Realtime(options.image_topic, options.mask_topic, options.rate)
+    settings = Realtime(options.image_topic, options.mask_topic, options.rate, options.wait)
     report['realtime'] = play(evaluation, settings)
     report['problems'] += problems(report['realtime'])
     report['complete'] = not report['problems']

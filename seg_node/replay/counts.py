@@ -90,7 +90,7 @@ def lane_counts(truth: Array, mask: Array, spec: CountSpec) -> LaneCounts:
     select = _selection(spec.markings)
     true = cv2.LUT(truth, select)
     found = cv2.LUT(mask, select)
-    cv2.bitwise_and(found, np.asarray(cv2.compare(truth, UNLABELED, cv2.CMP_NE)), dst=found)
+    cv2.bitwise_and(found, _known(truth), dst=found)
     # Paint fills a part of the rows only.
     _, top, _, rows = cv2.boundingRect(cv2.bitwise_or(true, found))
     true, found = true[top : top + rows], found[top : top + rows]
@@ -105,6 +105,11 @@ def lane_counts(truth: Array, mask: Array, spec: CountSpec) -> LaneCounts:
         count(found),
         count(cv2.bitwise_and(found, near_true)),
     )
+
+
+def _known(truth: Array) -> Array:
+    """255 where there is a label. A table, because OpenCV takes tiny pictures for scalars."""
+    return np.asarray(cv2.LUT(truth, _selection(tuple(range(UNLABELED)))), np.uint8)
 
 
 @functools.cache
@@ -153,7 +158,7 @@ class Flicker:
         first = truths[0]
         if any(truth is None for truth in truths) or first is None:
             return None
-        still = np.asarray(cv2.compare(first, UNLABELED, cv2.CMP_NE), np.uint8)
+        still = _known(first)
         for other in truths[1:]:
             assert other is not None
             cv2.bitwise_and(still, np.asarray(cv2.compare(first, other, cv2.CMP_EQ)), dst=still)

@@ -28,7 +28,7 @@ class Realtime:
     image_topic: str = '/image'
     mask_topic: str = '/seg_node/mask'
     rate: float = 1.0
-    wait_s: float = 15.0
+    wait_s: float = 20.0
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.rate <= 100:

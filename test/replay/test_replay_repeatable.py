@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,12 @@ def test_four_workers_on_two_shards(noisy, replay):
     assert figures(spread) == figures(whole)
 
 
-@pytest.mark.parametrize('engine', ['dask', 'ray'])
+SLOW_TO_START = pytest.mark.skipif(
+    'SEG_NODE_TEST_RAY' not in os.environ, reason='a Ray cluster takes a minute to start'
+)
+
+
+@pytest.mark.parametrize('engine', ['dask', pytest.param('ray', marks=SLOW_TO_START)])
 def test_engines_give_the_same_figures(noisy, replay, engine):
     pytest.importorskip('distributed' if engine == 'dask' else engine)
     whole = replay(noisy, *TRUTH)[1]

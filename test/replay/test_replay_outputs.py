@@ -1,0 +1,127 @@
+"""The page in a browser, the annotated bag in mcap's own reader, the video in FFmpeg."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+TRUTH = ('--ground-truth', '/camera/labels')
+BROWSERS = ('chromium', 'chromium-browser', 'google-chrome', 'chrome')
+QUIET = (
+    '--headless',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+)
+
+
+def browse(page: Path, profile: Path, *options: str) -> str:
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip('no Chromium is installed')
+    command = [browser, *QUIET, f'--user-data-dir={profile}', *options, page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout
+
+
+@pytest.fixture
+def report_folder(drive, replay, make_contract_model, tmp_path) -> Path:
+    """A report on two models, one of which finds no paint."""
+    other = make_contract_model(tmp_path / 'swapped.onnx', colour_order='rgb')
+    status, _, errors = replay(
+        drive(frames=20, wrong=4), *TRUTH, '--model', other, '--report', tmp_path / 'report'
+    )
+    assert (status, errors) == (0, '')
+    return tmp_path / 'report'
+
+
+def test_page_needs_nothing_from_outside(report_folder):
+    page = (report_folder / 'report.html').read_text()
+    addresses = re.findall(r'(?:src|href)="([^"]{0,40})', page)
+    assert addresses and all(address.startswith('data:image/jpeg') for address in addresses)
+    assert not re.search(r'url\(|@import|fetch\(|<link', page)
+
+
+def test_page_opens_in_a_browser(report_folder, tmp_path):
+    dom = browse(report_folder / 'report.html', tmp_path / 'profile', '--dump-dom')
+    assert 'data-frames="20"' in dom  # written by the page's own script
+    assert dom.count('<svg') >= 6
+    assert '<h2>Worst frames</h2>' in dom and '<h2>Is the difference real?</h2>' in dom
+    words = re.sub(r'data:image/jpeg;base64,[^"]*', '', dom)
+    assert 'NaN' not in words and 'undefined' not in words
+
+
+def test_page_is_not_blank_and_shows_one_view_of_a_frame(report_folder, tmp_path):
+    shot = tmp_path / 'page.png'
+    browse(
+        report_folder / 'report.html',
+        tmp_path / 'profile',
+        f'--screenshot={shot}',
+        '--window-size=1100,2400',
+        '--hide-scrollbars',
+    )
+    picture = cv2.imread(str(shot))
+    assert picture.shape[:2] == (2400, 1100)
+    assert np.unique(picture.reshape(-1, 3), axis=0).shape[0] > 100
+
+
+def test_bag_names_cannot_break_the_page(drive, replay, tmp_path):
+    bag = drive(name='a<b>&"</script>c'.replace('/', '_'))
+    replay(bag, *TRUTH, '--report', tmp_path / 'report')
+    page = (tmp_path / 'report' / 'report.html').read_text()
+    assert '<b>&"' not in page.split('<script')[0]
+    data = re.search(r'<script type="application/json" id="report">(.*?)</script>', page, re.S)
+    assert json.loads(data[1])['frames']['evaluated'] == 12
+
+
+def test_annotated_bag_by_mcaps_own_reader(drive, replay, tmp_path, contract_model):
+    """Masks, labels and figures stand under the stamps and frame ids of their frames."""
+    from mcap.reader import make_reader
+    from rosbags.typesys import Stores, get_typestore
+
+    path = tmp_path / 'annotated.mcap'
+    assert replay(drive(), *TRUTH, '--mcap', path)[0] == 0
+    store = get_typestore(Stores.ROS2_JAZZY)
+    masks, scores, stamps = [], [], []
+    with path.open('rb') as stream:
+        reader = make_reader(stream)
+        for schema, channel, message in reader.iter_messages():
+            content = store.deserialize_cdr(message.data, schema.name)
+            if channel.topic == '/seg_node/mask':
+                masks.append(np.asarray(content.data).reshape(content.height, content.width))
+                stamps.append(content.header.stamp.nanosec)
+                assert content.header.frame_id == 'camera_optical'
+            elif channel.topic == '/seg_node/metrics/miou':
+                scores.append(content.data)
+        topics = {channel.topic for channel in reader.get_summary().channels.values()}
+    assert {'/seg_node/overlay/compressed', '/seg_node/labels'} <= topics
+    assert stamps == [index * 50_000_000 for index in range(12)]
+    assert scores == [1.0] * 12
+    assert masks[0][20].tolist() == [1] * 8 + [2] * 6 + [1] * 50
+
+
+def test_overlay_video_has_every_frame(drive, replay, tmp_path):
+    import av
+
+    path = tmp_path / 'overlay.mp4'
+    assert replay(drive(), '--video', path)[0] == 0
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format='bgr24') for frame in container.decode(video=0)]
+    assert len(frames) == 12 and frames[0].shape == (32, 64, 3)
+
+
+def test_unwritable_names_end_in_one_line(drive, replay, tmp_path):
+    status, _, errors = replay(drive(), '--mcap', tmp_path / 'annotated.bag')
+    assert status == 1
+    assert errors.strip().endswith('expected a name that ends in .mcap')
