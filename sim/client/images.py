@@ -7,8 +7,7 @@ import math
 import cv2
 import numpy as np
 
-FAR = 1000.0
-"""Metres that the largest depth code stands for: the sky."""
+from seg_node_sim.scene import FAR
 
 
 def bgr(bgra: np.ndarray) -> np.ndarray:

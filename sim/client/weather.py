@@ -1,17 +1,18 @@
-"""Weather by name, by value, or drawn from a seed; without the carla package."""
+"""Weather by name, by value, or drawn from a seed."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import fields, replace
+from functools import cache
 
 from seg_node.errors import ConfigError, problems_line
+from seg_node_sim.client.carla_api import require_carla
 from seg_node_sim.scene import Weather
 
-_FIELDS = {f.name for f in fields(Weather)}
+_FIELDS = tuple(f.name for f in fields(Weather))
 
-# What CARLA's own presets are made of: sky and road by the first part of the name, sun by the
-# last. Altitudes are CARLA's: noon 45 to 75 degrees, sunset 15, night -90.
+# What random weather is made of: sky and road, then the sun's altitude in degrees.
 _SKIES: dict[str, dict[str, float]] = {
     'Clear': {'cloudiness': 5.0, 'wind_intensity': 10.0},
     'Cloudy': {'cloudiness': 60.0, 'wind_intensity': 10.0, 'fog_density': 3.0},
@@ -31,14 +32,22 @@ _SKIES: dict[str, dict[str, float]] = {
     },
     'Fog': {'cloudiness': 70.0, 'fog_density': 55.0, 'fog_distance': 0.0, 'wetness': 20.0},
 }  # fmt: skip
-_SUNS = {'Noon': 45.0, 'Sunset': 15.0, 'Night': -90.0}
+_SUNS = {'Noon': (25.0, 85.0), 'Sunset': (2.0, 20.0), 'Night': (-60.0, -5.0)}
 
-PRESETS: dict[str, Weather] = {
-    f'{sky}{sun}': replace(Weather(), sun_altitude_angle=altitude, **values)
-    for sky, values in _SKIES.items()
-    for sun, altitude in _SUNS.items()
-}
-"""Weather by CARLA's preset names (`ClearNoon`, `HardRainNight`, ...), and fog."""
+
+@cache
+def presets() -> dict[str, Weather]:
+    """CARLA's own presets by name (`ClearNoon`, `HardRainNight`, ...), and fog."""
+    kind = require_carla().WeatherParameters
+    found = {}
+    for name in sorted(vars(kind)):
+        values = getattr(kind, name)
+        if isinstance(values, kind) and name != 'Default':
+            found[name] = Weather(*(float(getattr(values, field)) for field in _FIELDS))
+    for sun, altitude in (('Noon', 45.0), ('Sunset', 15.0), ('Night', -30.0)):
+        found[f'Fog{sun}'] = replace(Weather(), sun_altitude_angle=altitude, **_SKIES['Fog'])
+    return found
+
 
 CHOICES = ('keep', 'random')
 
@@ -53,10 +62,10 @@ def parse_weather(text: str, seed: int = 0) -> Weather | None:
         return None
     if text == 'random':
         return random_weather(seed)
-    if text in PRESETS:
-        return PRESETS[text]
     if '=' not in text:
-        known = ', '.join((*CHOICES, *PRESETS))
+        if text in presets():
+            return presets()[text]
+        known = ', '.join((*CHOICES, *presets()))
         raise ConfigError(f'weather {text!r}: expected NAME=VALUE,... or one of {known}')
     values, problems = {}, []
     for part in text.split(','):
@@ -78,12 +87,8 @@ def random_weather(seed: int) -> Weather:
     draw = random.Random(f'weather {seed}')
     sky = draw.choices(list(_SKIES), weights=(26, 22, 8, 8, 10, 10, 8, 8))[0]
     sun = draw.choices(list(_SUNS), weights=(58, 24, 18))[0]
-    altitude = {
-        'Noon': draw.uniform(25.0, 85.0),
-        'Sunset': draw.uniform(2.0, 20.0),
-        'Night': draw.uniform(-60.0, -5.0),
-    }[sun]
-    base = PRESETS[f'{sky}{sun}']
+    altitude = draw.uniform(*_SUNS[sun])
+    base = replace(Weather(), **_SKIES[sky])
     loose = {
         name: min(100.0, max(0.0, getattr(base, name) * draw.uniform(0.6, 1.3)))
         for name in ('cloudiness', 'precipitation', 'precipitation_deposits', 'wetness',
