@@ -139,20 +139,21 @@ def test_road_only_labels_count_markings_as_road(bag_writer, replay):
 
 
 def test_two_models_are_compared_on_the_same_frames(drive, replay, make_contract_model, tmp_path):
-    """The second model sees green where red is, so it takes the paint for background."""
-    other = make_contract_model(tmp_path / 'swapped.onnx', colour_order='rgb')
+    """The first model finds no paint, the second finds all of it."""
+    other = make_contract_model(tmp_path / 'blind.onnx', thresholds=(128, 255))
     bag = drive(frames=30)
     status, report, _ = replay(bag, '--ground-truth', '/camera/labels', '--model', other)
     assert status == 0
-    assert [model['label'] for model in report['models']] == ['swapped', 'green_red']
+    assert [model['label'] for model in report['models']] == ['blind', 'green_red']
     (found,) = report['comparisons']
-    assert (found['model'], found['against']) == ('green_red', 'swapped')
+    assert (found['model'], found['against']) == ('green_red', 'blind')
     first, second = report['models']
     difference = found['figures']['miou']
     assert difference['difference'] == pytest.approx(second['miou'] - first['miou'], abs=2e-6)
     low, high = difference['interval']
-    assert low <= difference['difference'] <= high
-    assert found['frames_better'] + found['frames_worse'] <= 30
+    assert 0.2 < low <= difference['difference'] <= high
+    assert (found['frames_better'], found['frames_worse']) == (30, 0)
+    assert first['lane']['recall'] == 0.0 and second['lane']['recall'] == 1.0
 
 
 def label_folder(folder: Path, names: list[str]) -> Path:

@@ -38,7 +38,7 @@ def browse(page: Path, profile: Path, *options: str) -> str:
 @pytest.fixture
 def report_folder(drive, replay, make_contract_model, tmp_path) -> Path:
     """A report on two models, one of which finds no paint."""
-    other = make_contract_model(tmp_path / 'swapped.onnx', colour_order='rgb')
+    other = make_contract_model(tmp_path / 'blind.onnx', thresholds=(128, 255))
     status, _, errors = replay(
         drive(frames=20, wrong=4), *TRUTH, '--model', other, '--report', tmp_path / 'report'
     )

@@ -37,7 +37,7 @@ def test_another_model_in_the_node_is_found_out(
 ):
     from seg_node.ros.session import node_process
 
-    other = make_contract_model(tmp_path / 'other.onnx', colour_order='rgb')
+    other = make_contract_model(tmp_path / 'blind.onnx', thresholds=(128, 255))
     arguments = ['--ros-args', '-p', f'model:={other}']
     with node_process('seg_node.ros.node', arguments, tmp_path / 'node.log'):
         status, report, errors = replay(drive(frames=8), '--realtime', '--wait', 90)
