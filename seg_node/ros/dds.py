@@ -69,7 +69,7 @@ def inspect(environment: dict[str, str] | None = None) -> Transport:
         return Transport(False, f'no Fast DDS profile, large frames will be lost: {advice}')
     try:
         segment = _segment_size(Path(given))
-    except (OSError, ET.ParseError) as error:
+    except (OSError, ValueError, ET.ParseError) as error:
         return Transport(False, f'Fast DDS profile {given} cannot be read ({error}): {advice}')
     if segment < _NEEDED_SEGMENT:
         return Transport(
