@@ -64,7 +64,7 @@ def card_text(export: Export) -> str:
         f'- Classes: {", ".join(recipe.class_set.names)}; head {recipe.head}. '
         'The road score covers markings too.',
         f'- Trained {export.state["step"]} steps of batch {recipe.loop.batch_size} '
-        f'(recipe `{recipe.name}`), averaged weights.',
+        f'(recipe `{recipe.name}`), averaged weights{_lineage(export.state)}.',
         f'- Quantization: {export.quantization["method"]}; {export.quantization["observer"]} '
         f'observer on {export.quantization["calibration_pictures"]} training pictures '
         f'({", ".join(f"{k} {v}" for k, v in export.quantization["calibration"].items())}); '
@@ -107,6 +107,17 @@ def card_text(export: Export) -> str:
         '',
     ]
     return '\n'.join(lines)
+
+
+def _lineage(state: Mapping[str, Any]) -> str:
+    """What the run began from, where it was not a random start."""
+    before = state.get('lineage') or []
+    if not before:
+        return ''
+    return (
+        '; it began from the weights of earlier runs of the same recipe with other lengths and '
+        f'augmentation strengths ({"; ".join(before)})'
+    )
 
 
 def _relative(path: Path) -> str:

@@ -16,7 +16,10 @@ from seg_node_training.data.augment import Augmentation
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECIPES = Path(__file__).resolve().parent / 'recipes'
 
-CLASS_SETS: dict[str, ClassSet] = {'lane': LANE, 'lane_types': LANE_TYPES}
+MARKING = ClassSet(('background', 'lane_marking'), (LANE.colours[0], LANE.colours[2]))
+"""The predecessor's task: one class."""
+
+CLASS_SETS: dict[str, ClassSet] = {'lane': LANE, 'marking': MARKING, 'lane_types': LANE_TYPES}
 
 
 class _Part(BaseModel):
@@ -38,6 +41,9 @@ class InputPart(_Part):
     colour_order: Literal['bgr', 'rgb'] = 'bgr'
     resize: Literal['stretch'] = 'stretch'
     interpolation: Literal['linear', 'area'] = 'linear'
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Of x / 255, in the colour order of the network."""
 
 
 class SetPart(_Part):
@@ -71,17 +77,40 @@ class DataPart(_Part):
 
 
 class LossPart(_Part):
-    """Weights of the terms of the loss."""
+    """Weights of the terms of the loss (`seg_node_training.objective`).
 
-    bce: float = 1.0
-    dice: float = 1.0
+    `l2` weighs the sum of the squared parameters; `class_weights` are those of `ce`.
+    """
+
+    bce: float = Field(0.0, ge=0)
+    dice: float = Field(0.0, ge=0)
+    ce: float = Field(0.0, ge=0)
+    focal: float = Field(0.0, ge=0)
+    tversky: float = Field(0.0, ge=0)
+    lovasz: float = Field(0.0, ge=0)
+    l2: float = Field(0.0, ge=0)
     class_weights: tuple[float, ...] | None = None
+
+    def terms(self) -> dict[str, float]:
+        """Weights by the name of the term."""
+        names = ('bce', 'dice', 'ce', 'focal', 'tversky', 'lovasz')
+        return {name: getattr(self, name) for name in names}
 
 
 class OptimizerPart(_Part):
-    """AdamW or Adam, with a cosine to `final_rate` after a linear warm-up."""
+    """Optimizer and learning rate.
 
-    name: Literal['adamw', 'adam'] = 'adamw'
+    Schedules, after a linear warm-up: `cosine` to `final_rate`; `exponential`: times `decay`
+    every `period` epochs; `plateau`: times `decay` when the epoch's loss has not fallen for
+    `patience` epochs; `constant`.
+    """
+
+    name: Literal['adamw', 'adam', 'sgd', 'rmsprop'] = 'adamw'
+    schedule: Literal['cosine', 'exponential', 'plateau', 'constant'] = 'cosine'
+    decay: float = Field(0.95, gt=0, le=1)
+    period: int = Field(1, ge=1)
+    patience: int = Field(2, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
     rate: float = Field(3e-3, gt=0)
     final_rate: float = Field(1e-5, ge=0)
     warmup_steps: int = Field(100, ge=0)
@@ -104,6 +133,8 @@ class LoopPart(_Part):
     threads: int = Field(2, ge=1)
     seed: int = 0
     max_bad_batches: int = 20
+    stop_after: int | None = Field(None, ge=1)
+    """Epochs without a lower mean loss after which the run ends early."""
 
 
 class Recipe(_Part):
@@ -111,14 +142,14 @@ class Recipe(_Part):
 
     name: str
     prefix_name: str = 'unet'
-    classes: Literal['lane', 'lane_types'] = 'lane'
+    classes: Literal['lane', 'marking', 'lane_types'] = 'lane'
     head: Literal['sigmoid', 'softmax'] = 'sigmoid'
     thresholds: tuple[int, ...] | None = None
     model: ModelPart = ModelPart()
     input: InputPart = InputPart()
     data: DataPart = DataPart()
     augmentation: Augmentation = Augmentation()
-    loss: LossPart = LossPart()
+    loss: LossPart = LossPart(bce=1.0, dice=1.0)
     optimizer: OptimizerPart = OptimizerPart()
     loop: LoopPart = LoopPart()
 

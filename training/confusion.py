@@ -14,20 +14,6 @@ U8 = npt.NDArray[np.uint8]
 I64 = npt.NDArray[np.int64]
 
 
-def truth_ids(target: U8) -> U8:
-    """uint8 (H, W) ids 0 background, 1 road, 2 marking from target planes uint8 (2, H, W).
-
-    255 where a plane is unknown. A set that knows only road has ids 0 and 1.
-    """
-    road, lane = target
-    ids = np.where(road > 127, 1, 0).astype(np.uint8)
-    ids[road == 255] = 255
-    if np.any(lane != 255):
-        ids[lane == 255] = 255
-        ids[(lane > 127) & (lane != 255)] = 2
-    return ids
-
-
 class Confusion:
     """Counts of (truth, found) pairs: int64 (C, C), rows truth."""
 

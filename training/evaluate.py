@@ -13,22 +13,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seg_node.decide import Decider
 from seg_node.geometry import Geometry, Size
 from seg_node.model.spec import ModelSpec
 from seg_node.progress import track
-from seg_node_training.config import Recipe, SetPart, resolve
+from seg_node_training.config import InputPart, Recipe, SetPart, resolve
 from seg_node_training.data.embedded import EmbeddedSet
 from seg_node_training.data.folders import FolderSet
 from seg_node_training.metrics import SetScore
+from seg_node_training.targets import found_planes, truth_planes
 
 U8 = npt.NDArray[np.uint8]
 Scorer = Callable[[U8], U8]
 """From a picture uint8 (H, W, 3) at network size to scores uint8 (K, h, w)."""
-
-ROAD, LANE_MARKING = 'road', 'lane_marking'
 
 
 def open_set(part: SetPart, recipe: Recipe) -> FolderSet | EmbeddedSet:
@@ -39,18 +38,28 @@ def open_set(part: SetPart, recipe: Recipe) -> FolderSet | EmbeddedSet:
     return FolderSet(part.name, folder, part.knows, part.split, part.limit)
 
 
-def torch_scorer(model: nn.Module, head: str, bf16: bool = False) -> Scorer:
+def normalise(picture: Tensor, part: InputPart) -> Tensor:
+    """(x / 255 - mean) / std: float32 (N, 3, H, W) from uint8 of the same shape."""
+    x = picture.float().div_(255)
+    if any(part.mean):
+        x = x - torch.tensor(part.mean).view(1, 3, 1, 1)
+    if any(s != 1 for s in part.std):
+        x = x / torch.tensor(part.std).view(1, 3, 1, 1)
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def torch_scorer(model: nn.Module, recipe: Recipe, bf16: bool = False) -> Scorer:
     """Scores by a torch network in evaluation mode."""
     model.eval()
 
     @torch.inference_mode()
     def score(image: U8) -> U8:
-        x = torch.from_numpy(image).permute(2, 0, 1)[None].float().div_(255)
-        x = x.to(memory_format=torch.channels_last)
+        x = normalise(torch.from_numpy(image).permute(2, 0, 1)[None], recipe.input)
         with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
             logits = model(x)
         logits = logits.float()
-        p = torch.sigmoid(logits) if head == 'sigmoid' else torch.softmax(logits, 1)[:, 1:]
+        sigmoid = recipe.head == 'sigmoid'
+        p = torch.sigmoid(logits) if sigmoid else torch.softmax(logits, 1)[:, 1:]
         return p[0].mul_(255).round_().to(torch.uint8).numpy()
 
     return score
@@ -89,9 +98,9 @@ def spec_of(recipe: Recipe, thresholds: Sequence[int] | None = None) -> ModelSpe
     )
 
 
-def lane_planes(ids: U8) -> dict[str, npt.NDArray[np.bool_]]:
-    """What ids say of each plane of the lane targets: markings lie on the road."""
-    return {ROAD: (ids == 1) | (ids == 2), LANE_MARKING: ids == 2}
+def picture_name(source: Any) -> str:
+    """A name for one source of any adapter: the picture's stem, or the frame's number."""
+    return source.image.stem if hasattr(source, 'image') else f'{source:06d}'
 
 
 def evaluate_sets(
@@ -104,14 +113,16 @@ def evaluate_sets(
     """Score `scorer` on each set; `seen(set, source, image, ids)` is called for each picture."""
     decide = Decider(spec_of(recipe, thresholds))
     results = {}
+    names = recipe.class_set.names
     for part in parts:
         data = open_set(part, recipe)
-        score = SetScore((ROAD, LANE_MARKING))
+        score = SetScore()
         for source in track(data.sources(), f'evaluate {part.name}'):
             image, target = data.load(source)
             planes = bring_back(scorer(fit(image, recipe)), recipe, Size.of(image))
             ids = decide(planes)
-            score.add(source.image.stem, lane_planes(ids), target)
+            truths = truth_planes(target, recipe.classes, names)
+            score.add(picture_name(source), found_planes(ids, recipe.classes, names), truths)
             if seen is not None:
                 seen(part.name, source, image, ids)
         results[part.name] = score

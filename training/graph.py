@@ -21,6 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from seg_node.errors import ModelError
 from seg_node.files import write_atomic
 from seg_node.model.spec import ModelSpec
+from seg_node_training.config import Recipe
 
 U8 = npt.NDArray[np.uint8]
 OPSET = 17
@@ -62,27 +63,30 @@ class Contract(nn.Module):
     """A network wrapped as the model contract wants it.
 
     Input uint8 (1, H, W, 3). Outputs `mask` uint8 (1, H, W) and `scores` uint8 (1, K, H, W).
-    The division by 255 goes into the first convolution where there is one at the front, so that
-    an int8 graph takes the camera's bytes as they are (scale 1, zero point 0).
+    The division by 255 goes into the first convolution where there is one at the front and no
+    mean is subtracted (padding with zeros would not commute with that), so that an int8 graph
+    takes the camera's bytes as they are (scale 1, zero point 0).
     """
 
-    def __init__(
-        self, network: nn.Module, head: str, thresholds: Sequence[int], size: tuple[int, int]
-    ) -> None:
+    def __init__(self, network: nn.Module, recipe: Recipe, thresholds: Sequence[int]) -> None:
         super().__init__()
+        part = recipe.input
         self.network = fuse_batch_norms(network)
-        self.head, self.thresholds = head, tuple(thresholds)
-        self.scale = 1 / 255
-        first = first_convolution(self.network, size)
-        if first is not None:
+        self.head, self.thresholds = recipe.head, tuple(thresholds)
+        mean = torch.tensor(part.mean).view(1, 3, 1, 1) * 255
+        scale = 1 / (torch.tensor(part.std).view(1, 3, 1, 1) * 255)
+        first = first_convolution(self.network, (part.height, part.width))
+        self.folded = first is not None and not any(part.mean)
+        if first is not None and self.folded:
             with torch.no_grad():
-                first.weight.div_(255)
-            self.scale = 1.0
+                first.weight.mul_(scale)
+        self.register_buffer('mean', mean)
+        self.register_buffer('scale', scale)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         x = image.permute(0, 3, 1, 2).float()
-        if self.scale != 1.0:
-            x = x * self.scale
+        if not self.folded:
+            x = (x - self.mean) * self.scale
         logits = self.network(x)
         if self.head == 'softmax':
             p = torch.softmax(logits, 1)

@@ -23,10 +23,11 @@ from seg_node.files import write_image, write_json
 from seg_node.overlay import paint
 from seg_node_training.checkpoint import load_model
 from seg_node_training.config import Recipe, SetPart
-from seg_node_training.confusion import Confusion, truth_ids
-from seg_node_training.evaluate import U8, evaluate_sets, open_set, torch_scorer
+from seg_node_training.confusion import Confusion
+from seg_node_training.evaluate import U8, evaluate_sets, open_set, picture_name, torch_scorer
 from seg_node_training.metrics import SetScore
 from seg_node_training.specs import PROTOCOL
+from seg_node_training.targets import ids_of
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
     model, recipe, state = load_model(arguments.checkpoint, arguments.weights)
     folder = arguments.out or arguments.checkpoint.with_suffix('')
     report: dict[str, Any] = {'checkpoint': str(arguments.checkpoint), 'protocol': PROTOCOL}
-    scorer = torch_scorer(model, recipe.head)
+    scorer = torch_scorer(model, recipe)
     spent: list[float] = []
 
     def timed(image: U8) -> U8:
@@ -83,17 +84,17 @@ def run(arguments: argparse.Namespace) -> None:
         kept: dict[str, tuple[Any, U8]] = {}
 
         def seen(_: str, source: Any, __: U8, ids: U8, kept: Any = kept) -> None:
-            kept[source.image.stem] = (source, ids)
+            kept[picture_name(source)] = (source, ids)
 
         score = evaluate_sets(timed, recipe, [part], arguments.thresholds, seen)[part.name]
         for source, ids in kept.values():
-            confusion.add(truth_ids(data.load(source)[1]), ids)
+            confusion.add(ids_of(data.load(source)[1], recipe.classes), ids)
         for rank, name, value in worst_first(score):
             if rank > arguments.pictures:
                 break
             source, ids = kept[name]
             image, target = data.load(source)
-            truth = truth_ids(target)
+            truth = ids_of(target, recipe.classes)
             pair = [paint(image, ids, recipe.class_set), paint(image, truth, recipe.class_set)]
             text = f'{name}  IoU {value:.3f}   left: found, right: truth'
             sheet = np.hstack(pair)

@@ -14,64 +14,29 @@ import torch
 import yaml
 from lightning.fabric import Fabric
 from rich.console import Console
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor
 
 from seg_node.errors import ConfigError, SegNodeError
 from seg_node.files import write_atomic
 from seg_node.progress import progress_bar
 from seg_node_training.checkpoint import epoch_path, load_state, save_checkpoint
-from seg_node_training.config import OptimizerPart, Recipe, resolve
+from seg_node_training.config import Recipe, resolve
 from seg_node_training.data.cache import CachedSet
 from seg_node_training.data.mixing import MixedPairs, StepLoader
 from seg_node_training.ema import Ema
-from seg_node_training.evaluate import evaluate_sets, figures, open_set, torch_scorer
-from seg_node_training.losses import masked_bce, masked_dice, split_target
+from seg_node_training.evaluate import (
+    evaluate_sets,
+    figures,
+    normalise,
+    open_set,
+    torch_scorer,
+)
 from seg_node_training.models import build_model, count_parameters
+from seg_node_training.objective import build_loss
+from seg_node_training.schedules import Schedule, build_optimizer
+from seg_node_training.targets import encoder
 
 log = logging.getLogger('seg_node_training')
-
-
-def build_loss(recipe: Recipe) -> Callable[[Tensor, Tensor], Tensor]:
-    """Loss of logits (N, K, H, W) and uint8 target codes (N, K, H, W)."""
-    part = recipe.loss
-
-    def loss(logits: Tensor, target: Tensor) -> Tensor:
-        logits = logits.float()
-        wanted, known = split_target(target)
-        total = logits.sum() * 0
-        if part.bce:
-            total = total + part.bce * masked_bce(logits, wanted, known)
-        if part.dice:
-            total = total + part.dice * masked_dice(logits, wanted, known)
-        return total
-
-    return loss
-
-
-def build_optimizer(model: nn.Module, part: OptimizerPart) -> torch.optim.Optimizer:
-    """The recipe's optimizer; weight decay only on the weights of convolutions."""
-    decay = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {'params': decay, 'weight_decay': part.weight_decay},
-        {'params': plain, 'weight_decay': 0.0},
-    ]
-    kind = torch.optim.AdamW if part.name == 'adamw' else torch.optim.Adam
-    return kind(groups, lr=part.rate)
-
-
-def rate_factor(part: OptimizerPart, steps: int) -> Callable[[int], float]:
-    """Learning rate over `part.rate` at a step: linear warm-up, then half a cosine."""
-    floor = part.final_rate / part.rate
-
-    def factor(step: int) -> float:
-        if step < part.warmup_steps:
-            return (step + 1) / part.warmup_steps
-        done = (step - part.warmup_steps) / max(1, steps - part.warmup_steps)
-        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-    return factor
 
 
 class Trainer:
@@ -90,11 +55,14 @@ class Trainer:
         model = model.to(memory_format=torch.channels_last)
         self.ema = Ema(model, recipe.loop.ema)
         optimizer = build_optimizer(model, recipe.optimizer)
-        self.scheduler = LambdaLR(optimizer, rate_factor(recipe.optimizer, recipe.loop.steps))
+        self.schedule = Schedule(optimizer, recipe.optimizer, recipe.loop)
+        self.encode = encoder(recipe.classes, recipe.head)
+        self.loss = build_loss(recipe, model)
         self.model, self.optimizer = self.fabric.setup(model, optimizer)
-        self.loss = build_loss(recipe)
         self.step, self.bad_batches = 0, 0
+        self.epoch_loss, self.epoch_count = 0.0, 0
         self.history: list[dict[str, Any]] = []
+        self.lineage: list[str] = []
         if state is not None:
             self._restore(state)
 
@@ -103,15 +71,22 @@ class Trainer:
         load_state(self.ema.model, state['ema'], 'checkpoint')
         self.ema.updates = state['ema_updates']
         self.optimizer.load_state_dict(state['optimizer'])
-        self.scheduler.load_state_dict(state['scheduler'])
+        self.schedule.load_state_dict(state['scheduler'])
         self.step, self.bad_batches = state['step'], state['bad_batches']
         self.history = list(state['history'])
+        self.lineage = list(state.get('lineage', []))
+        self.epoch_loss, self.epoch_count = state.get('epoch', (0.0, 0))
         torch.set_rng_state(state['rng'])
 
-    def start_from(self, weights: dict[str, Any]) -> None:
-        """Begin with the weights of another run; schedule and history begin anew."""
-        load_state(self.model.module, weights, 'start weights')
-        load_state(self.ema.model, weights, 'start weights')
+    def start_from(self, state: dict[str, Any]) -> None:
+        """Begin with another run's averaged weights; schedule and history begin anew.
+
+        The checkpoint remembers what it began from (`lineage`), for the model card.
+        """
+        load_state(self.model.module, state['ema'], 'start weights')
+        load_state(self.ema.model, state['ema'], 'start weights')
+        before = f'{state["recipe"]["name"]}, {state["step"]} steps'
+        self.lineage = [*state.get('lineage', []), before]
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on as if it had never stopped."""
@@ -121,10 +96,12 @@ class Trainer:
             'ema': self.ema.model.state_dict(),
             'ema_updates': self.ema.updates,
             'optimizer': self.optimizer.state_dict(),
-            'scheduler': self.scheduler.state_dict(),
+            'scheduler': self.schedule.state_dict(),
             'step': self.step,
             'bad_batches': self.bad_batches,
             'history': self.history,
+            'lineage': self.lineage,
+            'epoch': (self.epoch_loss, self.epoch_count),
             'rng': torch.get_rng_state(),
         }
 
@@ -152,13 +129,15 @@ class Trainer:
             for a in adapters
         ]
         weights = [part.weight for part in data.train]
-        return MixedPairs(sets, weights, self.recipe.augmentation, self.recipe.loop.seed)
+        recipe = self.recipe
+        return MixedPairs(sets, weights, recipe.augmentation, recipe.loop.seed, self.encode)
 
     def train_step(self, images: Tensor, targets: Tensor) -> float | None:
         """One optimizer step; None (and no step of the weights) when the loss is not finite."""
         self.model.train()
-        x = images.float().div_(255).contiguous(memory_format=torch.channels_last)
-        loss = self.loss(self.model(x), targets)
+        if self.recipe.input.colour_order == 'rgb':
+            images = images.flip(1)
+        loss = self.loss(self.model(normalise(images, self.recipe.input)), targets)
         self.optimizer.zero_grad(set_to_none=True)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -203,23 +182,26 @@ class Trainer:
 
     def _steps(self, loader: Any, shown: Callable[[str], None]) -> None:
         loop = self.recipe.loop
-        begin, waited, total, count = time.perf_counter(), 0.0, 0.0, 0
+        begin, waited, since = time.perf_counter(), 0.0, self.step
         mark = begin
         for images, targets in loader:
             waited += time.perf_counter() - mark
             value = self.train_step(images, targets)
-            self.scheduler.step()
+            self.schedule.after_step()
             self.step += 1
             if value is not None:
-                total, count = total + value, count + 1
+                self.epoch_loss += value
+                self.epoch_count += 1
                 shown(f'loss {value:.3f}')
             if self.step % loop.steps_per_epoch == 0:
                 elapsed = time.perf_counter() - begin
+                mean = self.epoch_loss / max(1, self.epoch_count)
+                self.epoch_loss, self.epoch_count = 0.0, 0
                 row: dict[str, Any] = {
                     'step': self.step,
-                    'loss': total / max(1, count),
-                    'rate': self.scheduler.get_last_lr()[0],
-                    'seconds_per_step': elapsed / loop.steps_per_epoch,
+                    'loss': mean,
+                    'rate': self.schedule.rate,
+                    'seconds_per_step': elapsed / (self.step - since),
                     'waiting_share': waited / elapsed,
                     'skipped_batches': self.bad_batches,
                 }
@@ -227,13 +209,27 @@ class Trainer:
                     row.update(self.evaluate())
                 self.history.append(row)
                 log.info('%s', '  '.join(f'{k} {_short(v)}' for k, v in row.items()))
+                self.schedule.after_epoch(mean)
                 self.save()
-                begin, waited, total, count = time.perf_counter(), 0.0, 0.0, 0
+                if self._stalled():
+                    log.info('no lower loss for %d epochs: stopped', loop.stop_after)
+                    return
+                begin, waited, since = time.perf_counter(), 0.0, self.step
             mark = time.perf_counter()
+
+    def _stalled(self) -> bool:
+        """Whether the mean loss has not fallen for the recipe's number of epochs."""
+        patience = self.recipe.loop.stop_after
+        losses = [row['loss'] for row in self.history]
+        if patience is None or len(losses) <= patience:
+            return False
+        return min(losses[-patience:]) >= min(losses[:-patience])
 
     def evaluate(self) -> dict[str, float]:
         """IoU of the averaged weights on the recipe's evaluation sets."""
-        scorer = torch_scorer(self.ema.model, self.recipe.head, bf16=True)
+        scorer = torch_scorer(
+            self.ema.model, self.recipe, bf16=self.recipe.loop.precision == 'bf16-mixed'
+        )
         parts = self.recipe.data.evaluate
         if self.recipe.loop.evaluate_limit:
             limit = {'limit': self.recipe.loop.evaluate_limit}

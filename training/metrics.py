@@ -51,17 +51,18 @@ def _ratio(part: int, rest: int) -> float | None:
 class SetScore:
     """Counts of each class over one data set, and the IoU of each picture."""
 
-    classes: tuple[str, ...]
     counts: dict[str, BinaryCount] = field(default_factory=dict)
     pictures: list[tuple[str, dict[str, float | None]]] = field(default_factory=list)
 
-    def add(self, picture: str, found: dict[str, npt.NDArray[np.bool_]], target: U8) -> None:
-        """Count one picture; planes of `target`, uint8 (K, H, W), in the order of `classes`.
+    def add(
+        self, picture: str, found: dict[str, npt.NDArray[np.bool_]], truths: dict[str, U8]
+    ) -> None:
+        """Count one picture; `found` and `truths` by class (see `BinaryCount.add`).
 
         A class of which the picture knows nothing is left out.
         """
         each: dict[str, float | None] = {}
-        for name, truth in zip(self.classes, target):
+        for name, truth in truths.items():
             if not np.any(truth != 255):
                 continue
             one = BinaryCount()

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     model, recipe, state = load_model(arguments.checkpoint, arguments.weights)
     spec = spec_of(recipe, arguments.thresholds)
     size = (recipe.input.height, recipe.input.width)
-    contract = Contract(model, recipe.head, spec.thresholds, size)
+    contract = Contract(model, recipe, spec.thresholds)
     pictures = []
     for part in recipe.data.calibrate:
         data = open_set(part, recipe)

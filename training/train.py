@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     logging.getLogger('lightning').setLevel(logging.WARNING)
     trainer = Trainer(recipe, folder, state)
     if arguments.init and arguments.resume == 'F':
-        trainer.start_from(load_checkpoint(Path(arguments.init))['ema'])
+        trainer.start_from(load_checkpoint(Path(arguments.init)))
     trainer.run(arguments.until)
 
 

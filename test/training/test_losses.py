@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from seg_node_training.confusion import Confusion, truth_ids
+from seg_node_training.confusion import Confusion
 from seg_node_training.losses import UNKNOWN, masked_bce, masked_dice, split_target
 from seg_node_training.metrics import BinaryCount, SetScore
+from seg_node_training.targets import encoder, found_planes, lane_ids, truth_planes
 
 
 def test_bce_is_the_mean_over_known_pixels():
@@ -69,11 +70,12 @@ def test_counts_leave_out_unknown_pixels():
 
 
 def test_iou_is_accumulated_over_pictures_not_averaged():
-    score = SetScore(('road', 'lane_marking'))
+    score = SetScore()
     unknown = np.full((1, 4), 255, np.uint8)
     for found, truth in (([1, 1, 1, 1], [254] * 4), ([1, 0, 0, 0], [0, 254, 0, 0])):
         planes = {'road': np.array([found], bool), 'lane_marking': np.zeros((1, 4), bool)}
-        score.add('picture', planes, np.stack([np.array([truth], np.uint8), unknown]))
+        truths = {'road': np.array([truth], np.uint8), 'lane_marking': unknown}
+        score.add('picture', planes, truths)
     assert score.summary()['road']['iou'] == pytest.approx(4 / 6)
     assert 'lane_marking' not in score.summary()
 
@@ -90,6 +92,21 @@ def test_confusion_by_hand():
 def test_truth_of_a_road_only_target_has_two_ids():
     road = np.array([[254, 0, 255]], np.uint8)
     unknown = np.full((1, 3), 255, np.uint8)
-    assert truth_ids(np.stack([road, unknown])).tolist() == [[1, 0, 255]]
+    assert lane_ids(np.stack([road, unknown])).tolist() == [[1, 0, 255]]
     lane = np.array([[254, 0, 0]], np.uint8)
-    assert truth_ids(np.stack([road, lane])).tolist() == [[2, 0, 255]]
+    assert lane_ids(np.stack([road, lane])).tolist() == [[2, 0, 255]]
+
+
+def test_targets_of_each_kind_of_head():
+    planes = np.array([[[254, 254, 0, 255]], [[0, 254, 0, 254]]], np.uint8)
+    np.testing.assert_array_equal(encoder('lane', 'sigmoid')(planes), planes)
+    np.testing.assert_array_equal(encoder('marking', 'sigmoid')(planes), planes[1:])
+    assert encoder('lane', 'softmax')(planes).tolist() == [[[1, 2, 0, 2]]]
+    assert encoder('marking', 'softmax')(planes).tolist() == [[[0, 1, 0, 1]]]
+    ids = np.array([[[0, 3, 255]]], np.uint8)
+    np.testing.assert_array_equal(encoder('lane_types', 'softmax')(ids), ids)
+    truths = truth_planes(ids, 'lane_types', ('background', 'a', 'b', 'c'))
+    assert truths['c'].tolist() == [[0, 254, 255]]
+    found = found_planes(np.array([[1, 2, 0]], np.uint8), 'lane', ('background', 'road', 'line'))
+    assert found['road'].tolist() == [[True, True, False]]
+    assert found['line'].tolist() == [[False, True, False]]

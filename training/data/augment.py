@@ -45,6 +45,8 @@ class Augmentation(BaseModel):
     blur: float = 0.2
     noise: float = 0.3
     jpeg: float = 0.25
+    bonnet: float = 0.0
+    """Chance of an own bonnet, at the bottom, which is no road."""
     markings: float = 0.0
     """Chance of painting synthetic markings on a road known well enough."""
 
@@ -101,6 +103,29 @@ def _shadow(image: U8, rng: np.random.Generator) -> U8:
     return np.clip(image * factor[..., None], 0, 255).astype(np.uint8)
 
 
+def _bonnet(image: U8, target: U8, rng: np.random.Generator) -> tuple[U8, U8]:
+    """The own vehicle's bonnet (or dashboard) over the bottom of the picture: background.
+
+    A smooth, vaguely mirroring body: a colour, a gradient, the sky upside down.
+    """
+    height, width = image.shape[:2]
+    top = rng.uniform(0.6, 0.97) * height
+    x = np.linspace(-1, 1, width) - rng.uniform(-0.25, 0.25)
+    edge = top + rng.uniform(-0.02, 0.25) * height * np.abs(x) ** rng.uniform(1.5, 5)
+    rows = np.arange(height)[:, None]
+    inside = rows > edge[None]
+    dark = np.full(3, rng.uniform(0, 60))
+    colour = rng.uniform(0, 255, 3) if rng.random() < 0.5 else dark
+    shade = 1 + rng.uniform(-0.5, 0.5) * (rows - top) / height
+    mirrored = cv2.blur(image[::-1], (9, 9)).astype(np.float32)
+    gloss = rng.uniform(0, 0.6)
+    body = (1 - gloss) * colour * shade[..., None] + gloss * mirrored
+    covered, labelled = image.copy(), target.copy()
+    covered[inside] = np.clip(body, 0, 255).astype(np.uint8)[inside]
+    labelled[:, inside] = 0
+    return covered, labelled
+
+
 def _defects(image: U8, a: Augmentation, rng: np.random.Generator) -> U8:
     if rng.random() < a.blur:
         if rng.random() < 0.5:
@@ -125,8 +150,10 @@ def augment(image: U8, target: U8, a: Augmentation, rng: np.random.Generator) ->
     `image`: uint8 (H, W, 3) BGR; `target`: uint8 (K, H, W) codes with 255 unknown. Gives the
     same kinds at size `a.height` x `a.width`; what lies outside the picture is unknown.
     """
-    if rng.random() < a.markings:
+    if rng.random() < a.markings and len(target) == 2:
         image, target = paint_markings(image, target, rng)
+    if rng.random() < a.bonnet and len(target) == 2:
+        image, target = _bonnet(image, target, rng)
     matrix = _window(image.shape[:2], a, rng)
     size = (a.width, a.height)
     border = tuple(float(v) for v in rng.integers(0, 256, 3)) if rng.random() < 0.5 else (0.0,) * 3

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from seg_node.errors import ConfigError
 from seg_node_training.data.augment import Augmentation, augment
 from seg_node_training.data.cache import CachedSet
+from seg_node_training.targets import Encode
 
 
 class MixedPairs(Dataset[tuple[Tensor, Tensor]]):
@@ -23,7 +24,7 @@ class MixedPairs(Dataset[tuple[Tensor, Tensor]]):
 
     Each set is drawn in proportion to weight x size, a picture of it by chance, and everything
     random comes from a generator seeded by (seed, position): the same pair comes out in whichever
-    process, after whichever interruption.
+    process, after whichever interruption. `encode` turns a set's target into the loss's.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class MixedPairs(Dataset[tuple[Tensor, Tensor]]):
         weights: Sequence[float],
         augmentation: Augmentation,
         seed: int,
+        encode: Encode | None = None,
     ) -> None:
         share = np.array([len(s) * w for s, w in zip(sets, weights)], float)
         if not len(share) or share.sum() <= 0:
@@ -40,6 +42,7 @@ class MixedPairs(Dataset[tuple[Tensor, Tensor]]):
         self.share = share / share.sum()
         self.augmentation = augmentation
         self.seed = seed
+        self.encode = encode or (lambda target: target)
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
         """Picture uint8 (3, H, W) and target uint8 (K, H, W)."""
@@ -52,6 +55,7 @@ class MixedPairs(Dataset[tuple[Tensor, Tensor]]):
             self.augmentation,
             rng,
         )
+        target = np.ascontiguousarray(self.encode(target))
         return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(target)
 
 

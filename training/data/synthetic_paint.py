@@ -14,6 +14,10 @@ U8 = npt.NDArray[np.uint8]
 F32 = npt.NDArray[np.float32]
 
 
+KINDS = ('arrow', 'word', 'crossing', 'stop', 'hatch')
+SHARES = (0.2, 0.12, 0.4, 0.13, 0.15)
+
+
 @dataclass(frozen=True)
 class Ground:
     """A flat road seen by a pinhole camera.
@@ -90,8 +94,8 @@ def _symbol(ground: Ground, rng: np.random.Generator) -> F32:
     metres_across, metres_along, per_metre = 12.0, 24.0, 20
     board = np.zeros((int(metres_along * per_metre), int(metres_across * per_metre)), np.uint8)
     rows, columns = board.shape
-    kind = rng.choice(['arrow', 'word', 'crossing', 'stop', 'hatch'])
-    x, y = rng.uniform(0.25, 0.75) * columns, rng.uniform(0.3, 0.9) * rows
+    kind = rng.choice(KINDS, p=SHARES)
+    x, y = rng.uniform(0.25, 0.75) * columns, rng.uniform(0.3, 1.0) * rows
     if kind == 'arrow':
         shaft, length, head = rng.uniform(2, 4), rng.uniform(40, 90), rng.uniform(8, 16)
         tip = y - length
@@ -110,7 +114,7 @@ def _symbol(ground: Ground, rng: np.random.Generator) -> F32:
         part = board[top : top + patch.shape[0], left : left + patch.shape[1]]
         part[:] = patch[: part.shape[0], : part.shape[1]]
     elif kind == 'crossing':
-        bar, gap, length = rng.uniform(6, 12), rng.uniform(6, 14), rng.uniform(40, 80)
+        bar, gap, length = rng.uniform(6, 14), rng.uniform(6, 16), rng.uniform(35, 90)
         for start in np.arange(rng.uniform(0, 20), columns, bar + gap):
             corner = (int(start), int(y - length))
             cv2.rectangle(board, corner, (int(start + bar), int(y)), 255, -1)
@@ -154,7 +158,7 @@ def paint_markings(image: U8, target: U8, rng: np.random.Generator) -> tuple[U8,
     if ground is None:
         return image, target
     cover = _lines(ground, rng)
-    if rng.random() < 0.35:
+    if rng.random() < 0.45:
         cover = np.maximum(cover, _symbol(ground, rng))
     cover *= road[ground.top :]
     height, width = cover.shape
