@@ -173,6 +173,12 @@ def far_cover(x, y, ex, ey, minor, major, level0, level1, level2, level3, level4
     tone = 0.0
     code = 0
     size = max(minor, step)
+    if size < 0.10 and major < 0.8:
+        # the four texels of the coarsest level reach 0.4 m around: mostly there is no paint at all
+        w, o, _ = far_paint(x, y, 4, index, level4, x0, y0)
+        if w + o == 0.0:
+            _, _, shade = far_paint(x, y, 1, index, level1, x0, y0)
+            return 0.0, 0.0, 0, shade
     for k in range(taps):
         at = (k + 0.5) * step - 0.5 * major
         px, py = x + at * ex, y + at * ey
