@@ -95,6 +95,7 @@ def run(options: argparse.Namespace) -> int:
                 max_range_m=options.max_range,
                 min_hits=options.min_hits,
                 min_ratio=options.min_ratio,
+                min_length_m=options.min_length,
                 background_weight=options.background_weight,
             )
         )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from seg_node.depth import Depth
 from seg_node.errors import ConfigError, InputError
 from seg_node.geometry import Intrinsics
+from seg_node.lane_map.pieces import piece_lengths, pieces
 from seg_node.lane_map.voxels import VoxelGrid, Voxels
 from seg_node.points import POINT, check_intrinsics, project
 
@@ -35,15 +36,18 @@ class MapOptions:
         marking (it may be a kerb that was mistaken, or a car that hides the marking).
     min_hits, min_ratio: a voxel is on the map with at least these hits, and this share of hits in
         all evidence.
+    min_length_m: shorter connected pieces are left out: a dash of a lane line is longer, what a
+        shadow or a kerb makes the network see mostly is not.
     max_voxels: the bound of memory, about 60 bytes each.
     """
 
     grid: VoxelGrid = field(default_factory=VoxelGrid)
     full_weight_range_m: float = 6.0
     max_range_m: float = 15.0
-    background_weight: float = 0.25
-    min_hits: float = 1.0
-    min_ratio: float = 0.5
+    background_weight: float = 0.5
+    min_hits: float = 1.5
+    min_ratio: float = 0.6
+    min_length_m: float = 1.5
     max_voxels: int = 1_000_000
 
     def __post_init__(self) -> None:
@@ -55,6 +59,7 @@ class MapOptions:
                 ('background_weight', self.background_weight, 0.0, 1.0),
                 ('min_hits', self.min_hits, 0.0, Voxels.MAX_EVIDENCE),
                 ('min_ratio', self.min_ratio, 0.0, 1.0),
+                ('min_length_m', self.min_length_m, 0.0, 100.0),
             )
             if not low <= value <= high
         ]
@@ -145,6 +150,8 @@ class LaneMap:
         found['x'], found['y'], found['z'] = where[:, 0], where[:, 1], where[:, 2]
         found['class'] = voxels.classes(rows)
         found['hits'], found['misses'] = hits[rows], misses[rows]
+        if confirmed and options.min_length_m > 0.0 and rows.size:
+            found = found[piece_lengths(where, pieces(where[:, :2])) >= options.min_length_m]
         return found
 
     def _weights(self, z: Float) -> Float:

@@ -89,13 +89,17 @@ def topdown(
 
 def draw_truth(truth: Truth, frame: Frame, title: str = '', half_width_m: float = 0.06) -> Array:
     """uint8 (H, W, 3) BGR picture of the true markings."""
-    picture = _paper(frame, title)
+    paper = _paper(frame, title)
+    picture = paper.copy()
     thickness = max(1, round(2 * half_width_m * frame.scale))
     for area in truth.areas:
         cv2.fillPoly(picture, [frame.pixels(np.asarray(area, float))], _TRUTH, cv2.LINE_AA)
     lines = [frame.pixels(np.asarray(line, float)) for line in truth.lines]
     cv2.polylines(picture, lines, False, _TRUTH, thickness, cv2.LINE_AA)
-    return picture
+    # The truth goes on beyond the frame; its margin stays paper.
+    inner = (slice(frame.margin, -frame.margin),) * 2
+    paper[inner] = picture[inner]
+    return paper
 
 
 def beside(*pictures: Array) -> Array:

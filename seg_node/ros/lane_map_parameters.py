@@ -76,6 +76,13 @@ PARAMETERS = (
         read_only=True,
     ),
     Declared(
+        'min_length_m',
+        _DEFAULT.min_length_m,
+        'Shorter pieces are not on the map. Metres.',
+        bounds=(0.0, 100.0),
+        read_only=True,
+    ),
+    Declared(
         'background_weight',
         _DEFAULT.background_weight,
         'What a pixel of neither road nor marking counts against a marking.',
@@ -137,6 +144,7 @@ def read(node: Any) -> LaneMapSettings:
             background_weight=given['background_weight'],
             min_hits=given['min_hits'],
             min_ratio=given['min_ratio'],
+            min_length_m=given['min_length_m'],
             max_voxels=given['max_voxels'],
         ),
         pose_source=given['pose_source'],

@@ -44,7 +44,7 @@ def test_truth_masks_give_the_true_map(road):
     found = compare(xy(lane_map.points()), Truth(road.truth()), CompareOptions(sight=sight))
     assert found.median_error_m <= 0.05  # a stripe of 0.15 m seen with pixels of 2 cm and more
     assert found.p95_error_m <= 0.10
-    assert found.coverage >= 0.97
+    assert found.coverage >= 0.9
     assert found.true_length_m > 60
 
 
@@ -54,7 +54,8 @@ def test_false_hits_lose_and_vanish(road):
             mask[120:130, 100:200][mask[120:130, 100:200] == 1] = 2
         return mask
 
-    plain, naive = LaneMap(), LaneMap()
+    options = MapOptions(min_hits=1.0, min_length_m=0.0)
+    plain, naive = LaneMap(options), LaneMap(options)
     for i, x in enumerate(np.arange(0.0, 16.0, 0.25)):
         pose = road.pose(x)
         mask = ghost(road.mask(pose), i)
@@ -116,7 +117,7 @@ def test_bad_input_is_refused(road):
 
 
 def test_memory_is_bounded_and_the_best_voxels_stay():
-    lane_map = LaneMap(MapOptions(max_voxels=2000, min_hits=1.5))
+    lane_map = LaneMap(MapOptions(max_voxels=2000))
     row, column = np.divmod(np.arange(400), 80)
     xyz = np.stack([column * 0.05, row * 0.05, np.full(400, 3.0)], axis=1).astype(np.float32)
     strong = lane_point_array(xyz)
@@ -133,8 +134,21 @@ def test_memory_is_bounded_and_the_best_voxels_stay():
     assert (points['x'] < 5).all()
 
 
+def test_short_pieces_are_left_out():
+    lane_map = LaneMap(MapOptions(min_length_m=1.0))
+    along = np.arange(0.0, 2.0, 0.03)
+    long = np.stack([along, np.zeros_like(along), np.full_like(along, 3.0)], 1)
+    short = np.add(long[:20], (0.0, 2.0, 0.0))
+    for _ in range(3):
+        for part in (long, short):
+            lane_map.update(lane_point_array(part.astype(np.float32)), np.eye(4))
+    assert np.ptp(lane_map.points()['x']) > 1.8
+    assert (lane_map.points()['y'] < 1.0).all()
+    assert (lane_map.points(confirmed=False)['y'] > 1.0).any()
+
+
 def test_class_is_by_majority():
-    lane_map = LaneMap()
+    lane_map = LaneMap(MapOptions(min_length_m=0.0))
     xyz = np.array([[1.0, 1.0, 2.0]], np.float32)
     for class_id in (3, 4, 4, 3, 4, 4):
         lane_map.update(lane_point_array(xyz, class_id), np.eye(4))
@@ -171,7 +185,7 @@ def test_voxels_near_are_found_through_tiles():
 
 
 def test_polylines_follow_the_stripes(road):
-    lane_map = LaneMap()
+    lane_map = LaneMap(MapOptions(min_hits=0.5))
     drive(road, lane_map)
     lines = [line for line in trace(lane_map.points()) if line.length_m > 5]
     middles = sorted(float(line.points[:, 1].mean()) for line in lines)
@@ -183,7 +197,7 @@ def test_polylines_follow_the_stripes(road):
 
 
 def test_a_ring_and_a_crossing_are_traced():
-    lane_map = LaneMap(MapOptions(min_hits=0.1))
+    lane_map = LaneMap(MapOptions(min_hits=0.1, min_length_m=0.5))
     turn = np.arange(0, 2 * np.pi, 0.004)
     ring = np.stack([5 * np.cos(turn), 5 * np.sin(turn), np.full_like(turn, 2.0)], 1)
     across = np.stack([np.linspace(8, 12, 200), np.zeros(200), np.full(200, 2.0)], 1)
