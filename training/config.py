@@ -49,13 +49,19 @@ class InputPart(_Part):
 class SetPart(_Part):
     """One data set: where, what its labels know, how often it is drawn.
 
-    `folder`: pictures and labels on disk. `embedded`: `limit` frames of the embedded world."""
+    `folder`: pictures and labels on disk (`data.folders`). `embedded`: `limit` frames of the
+    embedded world. The others are layouts of published sets and captures (`data.layouts`),
+    with `class_map` where the codes are not the layout's own."""
 
     name: str
-    kind: Literal['folder', 'embedded'] = 'folder'
+    kind: Literal[
+        'folder', 'embedded', 'carla', 'tags', 'cityscapes', 'camvid', 'bdd100k', 'comma10k'
+    ] = 'folder'
     path: str = ''
     knows: str = 'ids'
+    class_map: str | None = None
     towns: tuple[str, ...] = ()
+    labels: Literal['lane', 'lane_types'] = 'lane'
     seed: int = 0
     split: str | None = None
     weight: float = Field(1.0, ge=0)

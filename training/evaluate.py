@@ -22,6 +22,7 @@ from seg_node.progress import track
 from seg_node_training.config import InputPart, Recipe, SetPart, resolve
 from seg_node_training.data.embedded import EmbeddedSet
 from seg_node_training.data.folders import FolderSet
+from seg_node_training.data.layouts import open_layout
 from seg_node_training.metrics import SetScore
 from seg_node_training.targets import found_planes, truth_planes
 
@@ -30,12 +31,14 @@ Scorer = Callable[[U8], U8]
 """From a picture uint8 (H, W, 3) at network size to scores uint8 (K, h, w)."""
 
 
-def open_set(part: SetPart, recipe: Recipe) -> FolderSet | EmbeddedSet:
-    """The data set that a recipe describes."""
+def open_set(part: SetPart, recipe: Recipe) -> Any:
+    """The adapter that a recipe's set describes (`data.cache.Adapter`)."""
     if part.kind == 'embedded':
-        return EmbeddedSet(part.name, part.limit or 0, part.seed, part.towns)
+        return EmbeddedSet(part.name, part.limit or 0, part.seed, part.towns, labels=part.labels)
     folder = resolve(part.path, resolve(recipe.data.root))
-    return FolderSet(part.name, folder, part.knows, part.split, part.limit)
+    if part.kind == 'folder':
+        return FolderSet(part.name, folder, part.knows, part.split, part.limit)
+    return open_layout(part.kind, part.name, folder, part.split, part.class_map, part.limit)
 
 
 def normalise(picture: Tensor, part: InputPart) -> Tensor:

@@ -13,6 +13,7 @@ if __package__ in (None, ''):
 from seg_node.errors import ConfigError, SegNodeError
 from seg_node_training.checkpoint import latest_checkpoint, load_checkpoint
 from seg_node_training.config import load_recipe, parse_recipe, resolve
+from seg_node_training.legacy import load_legacy
 from seg_node_training.loop import Trainer
 
 
@@ -23,7 +24,11 @@ def parser() -> argparse.ArgumentParser:
         'resume', choices=('T', 'F'), help='T: go on from a checkpoint, F: from zero'
     )
     made.add_argument('-p', '--pth', help='checkpoint to go on from; default: the latest in --out')
-    made.add_argument('--config', default='light_unet', help='recipe: a name or a YAML file')
+    made.add_argument(
+        '--config',
+        default='light_unet',
+        help="recipe: a name, a YAML file, or the predecessor's Unet_config.json",
+    )
     made.add_argument('--out', help='folder of checkpoints and logs; default out/train/<recipe>')
     made.add_argument('--init', help='with F: begin with the averaged weights of this checkpoint')
     made.add_argument('--until', type=int, help='stop after this step (the schedule stays)')
@@ -32,13 +37,16 @@ def parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line says; raises `SegNodeError`."""
-    state = None
+    state, legacy_folder = None, None
     if arguments.resume == 'T' and arguments.pth:
         state = load_checkpoint(Path(arguments.pth))
         recipe = parse_recipe(state['recipe'], arguments.pth)
+    elif arguments.config.endswith('.json'):
+        recipe, legacy_folder = load_legacy(Path(arguments.config))
     else:
         recipe = load_recipe(arguments.config)
-    folder = Path(arguments.out) if arguments.out else resolve(f'out/train/{recipe.name}')
+    folder = legacy_folder or resolve(f'out/train/{recipe.name}')
+    folder = Path(arguments.out) if arguments.out else folder
     if arguments.resume == 'T' and state is None:
         found = latest_checkpoint(folder, recipe.prefix_name)
         if found is None:

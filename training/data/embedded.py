@@ -36,7 +36,8 @@ class EmbeddedSet:
     """`count` frames from random places, cameras, weathers and traffic of the embedded towns.
 
     Frame number n depends on (seed, n) alone. Loads give uint8 (H, W, 3) BGR and the target
-    uint8 (2, H, W), planes road (with markings) and lane marking, 0 or 254.
+    uint8 (2, H, W), planes road (with markings) and lane marking, 0..254; with `labels`
+    `lane_types` uint8 (1, H, W), ids of the six-class model.
     """
 
     name: str
@@ -45,6 +46,7 @@ class EmbeddedSet:
     towns: tuple[str, ...] = ()
     width: int = 640
     height: int = 360
+    labels: str = 'lane'
     revision: str = field(default_factory=_renderer_revision)
 
     def sources(self) -> list[int]:
@@ -79,21 +81,30 @@ class EmbeddedSet:
             self._renderers[town_name] = (town, Renderer(town))
         return self._renderers[town_name]
 
+    def _lane_types(self, town: Any) -> Any:
+        from seg_node_sim.client.lane_types import LaneTypes
+
+        key = f'{town.name} lane types'
+        if key not in self._renderers:
+            self._renderers[key] = LaneTypes(town.xodr)
+        return self._renderers[key]
+
     def load(self, number: int) -> tuple[U8, U8]:
         """Picture and target of frame `number`."""
         rng = np.random.default_rng((self.seed, number))
         town, renderer = self._renderer(self._towns[number % len(self._towns)])
-        pose, bodies = _place(town, rng)
-        seen = renderer.render(
-            _camera(self.width * OVERSIZE, self.height * OVERSIZE, rng),
-            pose,
-            bodies,
-            _weather(rng),
-            PASSES,
-            float(rng.uniform(0, 100)),
-        )
+        own, pose, bodies = _place(town, rng)
+        camera = _camera(self.width * OVERSIZE, self.height * OVERSIZE, rng)
+        passes = PASSES | {'depth'} if self.labels == 'lane_types' else PASSES
+        moment = float(rng.uniform(0, 100))
+        seen = renderer.render(camera, pose, bodies, _weather(rng), passes, moment)
         size = (self.width, self.height)
         image = cv2.resize(seen['rgb'], size, interpolation=cv2.INTER_AREA)
+        if self.labels == 'lane_types':
+            ids = self._lane_types(town).label(
+                _spec(camera), pose, own, seen['semantic'], seen['depth']
+            )
+            return image, cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST)[None]
         ids = load_class_map('carla_0_9_14').apply_ids(seen['semantic'])
         return image, np.stack([_share(ids > 0, ids, size), _share(ids == 2, ids, size)])
 
@@ -133,8 +144,21 @@ def _weather(rng: np.random.Generator) -> Any:
     )
 
 
-def _place(town: Any, rng: np.random.Generator) -> tuple[Any, list[Any]]:
-    """A camera on a vehicle somewhere on a lane, and other vehicles about."""
+def _spec(camera: Any) -> Any:
+    """The same camera as the capture's code describes it."""
+    from seg_node_sim.client.rig import CameraSpec
+
+    return CameraSpec(
+        type='sensor.camera.rgb',
+        id='rgb',
+        image_size_x=camera.width,
+        image_size_y=camera.height,
+        fov=camera.fov,
+    )
+
+
+def _place(town: Any, rng: np.random.Generator) -> tuple[Any, Any, list[Any]]:
+    """Pose of a vehicle on a lane, of a camera on it, and other vehicles about."""
     from seg_node_sim.scene import Body, Pose
 
     spots = town.spawn_points
@@ -164,4 +188,4 @@ def _place(town: Any, rng: np.random.Generator) -> tuple[Any, list[Any]]:
                 colour=tuple(int(c) for c in rng.integers(0, 256, 3)),
             )
         )
-    return own.compose(mount), bodies
+    return own, own.compose(mount), bodies

@@ -26,6 +26,8 @@ markings from `teacher_paint/`; `teacher_above`: the same, but "no road" is beli
 highest road pixel (the teacher means "drivable for me": where oncoming lanes are in the picture
 it says no to them); `teacher_lines`: markings from `teacher_paint/` alone.
 """
+ID_FOLDERS = ('lane_types',)
+"""Folders of class ids that a set may know instead: one plane, all of it as it stands."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,10 @@ class FolderSet:
 
     def sources(self) -> list[Source]:
         """Every picture of the split, checked; raises `InputError` that lists all problems."""
-        if self.knows not in KNOWLEDGE:
+        if self.knows not in (*KNOWLEDGE, *ID_FOLDERS):
             raise ConfigError(
-                f'data set {self.name}: knows: expected one of {", ".join(KNOWLEDGE)}, '
+                f'data set {self.name}: knows: expected one of '
+                f'{", ".join((*KNOWLEDGE, *ID_FOLDERS))}, '
                 f'got {self.knows!r}'
             )
         images = self.folder / 'images'
@@ -98,6 +101,8 @@ class FolderSet:
         def beside(kind: str) -> Path:
             return self.folder / kind / f'{image.stem}.png'
 
+        if self.knows in ID_FOLDERS:
+            return Source(image, beside(self.knows), None, None)
         return Source(
             image,
             beside('labels') if self.knows in ('ids', 'road', 'line', 'road+paint') else None,
@@ -112,6 +117,8 @@ class FolderSet:
         image = cv2.imread(str(source.image), cv2.IMREAD_COLOR)
         if image is None:
             raise InputError(f'{source.image}: not a picture that OpenCV can read')
+        if self.knows in ID_FOLDERS and source.labels is not None:
+            return image, _read_plane(source.labels, image, exact=True)[None]
         target = np.full((2, *image.shape[:2]), UNKNOWN, np.uint8)
         if source.labels is not None:
             ids = _read_plane(source.labels, image, exact=True)

@@ -1,0 +1,83 @@
+"""The predecessor's `Unet_config.json`, taken as it is."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+from seg_node.errors import ConfigError, problems_line
+from seg_node_training.config import Recipe, load_recipe, parse_recipe
+
+KEYS: dict[str, type | tuple[type, ...]] = {
+    'epoch': int,
+    'pth_path': str,
+    'data_path': str,
+    'infer_path': str,
+    'prefix_name': str,
+    'shuffle': bool,
+    'data_rate': (int, float),
+    'learning_rate': (int, float),
+    'batch_size': int,
+    'num_workers': int,
+    'depth': int,
+    'img_channel': int,
+    'target_channel': int,
+}
+
+
+def load_legacy(path: Path) -> tuple[Recipe, Path]:
+    """Recipe and checkpoint folder of an `Unet_config.json`; paths relative to the file.
+
+    `epoch` epochs of `data_rate` x the training pictures; the rest of the recipe is
+    `team1_unet`'s. Raises `ConfigError` that lists every wrong key.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ConfigError(f'{path}: {error.strerror}') from None
+    except ValueError as error:
+        raise ConfigError(f'{path}: not JSON: {error}') from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f'{path}: expected a mapping, got {type(raw).__name__}')
+    problems = []
+    for key, value in raw.items():
+        if key not in KEYS:
+            near = difflib.get_close_matches(key, KEYS, 1)
+            problems.append(f'{key}: unknown key' + (f', did you mean {near[0]}?' if near else ''))
+        elif not isinstance(value, KEYS[key]):
+            problems.append(f'{key}: of the wrong type, got {value!r}')
+    if raw.get('img_channel', 3) != 3 or raw.get('target_channel', 1) != 1:
+        problems.append('img_channel, target_channel: expected 3 and 1')
+    if problems:
+        raise ConfigError(problems_line(str(path), problems))
+    base = path.resolve().parent
+    return _recipe(raw, base, str(path)), base / raw.get('pth_path', './carla_pth')
+
+
+def _recipe(raw: dict[str, Any], base: Path, subject: str) -> Recipe:
+    data = (base / raw.get('data_path', './Carla_Data')).resolve()
+    pictures = len(list((data / 'rgb' / 'train').glob('*.png')))
+    if not pictures:
+        raise ConfigError(f'{subject}: data_path: no pictures in {data / "rgb" / "train"}')
+    batch = raw.get('batch_size', 1)
+    epoch = max(1, round(pictures * raw.get('data_rate', 1.0) / batch))
+    made = load_recipe('team1_unet').model_dump(mode='json')
+    made['prefix_name'] = raw.get('prefix_name', 'unet').removesuffix('_epoch')
+    made['model']['options']['depth'] = raw.get('depth', 4)
+    made['data']['root'] = str(data)
+    splits = {'train': 'train', 'evaluate': 'test', 'calibrate': 'train'}
+    for use, split in splits.items():
+        part = {'name': f'carla_{split}', 'kind': 'carla', 'path': '.', 'split': split}
+        exists = (data / 'rgb' / split).is_dir()
+        made['data'][use] = [part] if exists else []
+    made['optimizer']['rate'] = raw.get('learning_rate', 1e-4)
+    made['loop'] |= {
+        'batch_size': batch,
+        'workers': raw.get('num_workers', 0),
+        'steps_per_epoch': epoch,
+        'evaluate_every': epoch,
+        'steps': epoch * raw.get('epoch', 10),
+    }
+    return parse_recipe(made, subject)
