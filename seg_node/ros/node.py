@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -49,6 +51,7 @@ class SegNode(LifecycleNode):
         self._rates = diagnostics.Rates()
         self._problem = ''
         self._problem_lock = threading.Lock()
+        self._reported: dict[str, float] = {}
         self._loaded: LoadedModel | None = None
         self._outputs: Outputs | None = None
         self._mapping: Mapping | None = None
@@ -236,7 +239,11 @@ class SegNode(LifecycleNode):
 
     def _report(self, cause: str, problem: str) -> None:
         self._set_problem(problem)
-        self.get_logger().warning(problem, throttle_duration_sec=_REPORT_EVERY_S)
+        # Throttled by cause: rclpy's own throttle would let one cause hide the others.
+        now = time.monotonic()
+        if now - self._reported.get(cause, -math.inf) >= _REPORT_EVERY_S:
+            self._reported[cause] = now
+            self.get_logger().warning(problem)
 
     def _set_problem(self, problem: str) -> None:
         with self._problem_lock:

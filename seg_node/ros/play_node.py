@@ -93,6 +93,9 @@ class PlayNode(Node):
         except SegNodeError as error:
             self.problem = str(error)
             self.get_logger().error(str(error))
+        except RuntimeError:
+            if self.context.ok():
+                raise  # else Ctrl-C has closed the publishers under our hands
         finally:
             rclpy.try_shutdown()
 

@@ -8,10 +8,12 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from rclpy.parameter import Parameter
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from seg_node.errors import ConfigError
 from seg_node.frames import decode, decode_compressed
 
 DOMAIN = 53
@@ -92,8 +94,6 @@ def test_a_bag_with_its_own_camera_info_scaled(tester, processes, tmp_path):
 WRONG = {
     'no such file': ['none.png'],
     'WIDTHxHEIGHT': ['{d}', '--resize', '0x5'],
-    'rate: expected 0.01 to 1000': ['{d}', '--rate', '-5'],
-    'fov_deg: expected 1 to 180': ['{d}', '--fov', '200'],
     'two words': ['{d}', '--namespace', 'two words'],
 }
 
@@ -109,3 +109,21 @@ def test_what_cannot_be_played_is_one_line_and_1(processes, folder):
         assert len(errors) == 1
         assert words in errors[0]
         assert 'Traceback' not in process.output
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'words'),
+    [
+        ({}, 'input: expected a picture'),
+        ({'rate': -5.0}, 'rate: expected 0.01 to 1000'),
+        ({'fov_deg': 200.0}, 'fov_deg: expected 1 to 180'),
+        ({'resize': '0x5'}, 'WIDTHxHEIGHT'),
+    ],
+)
+def test_parameters_that_cannot_be_are_named(graph, folder, parameters, words):
+    from seg_node.ros.play_node import PlayNode
+
+    values = ({'input': str(folder)} if parameters else {}) | parameters
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    with pytest.raises(ConfigError, match=words):
+        PlayNode(parameter_overrides=overrides)
