@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     if options.frames < 1 or not 0.1 <= options.rate <= 200:
         raise ConfigError('--frames: expected at least 1; --rate: expected 0.1 to 200')
     require_rclpy()
-    from seg_node.demo import sources
+    from seg_node.demo import afterwards, sources
     from seg_node.demo.drive import Drive, record
     from seg_node.ros.session import private_graph
 
@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
         figures = record(Drive(folder, options.frames, options.rate, feed, options.model))
     if feed.simulated_time:
         figures |= {'town': options.town, 'ticks_per_s': figures['frames_per_s']}
+        figures['lane_map'] = afterwards.map_lanes(folder, options.model, _opendrive(options))
+        afterwards.report(folder, options.model)
     write_json(folder / 'demo.json', figures)
     _print(figures, folder)
     return 0
@@ -72,6 +74,15 @@ def _request(options: argparse.Namespace) -> Any:
     )
 
 
+def _opendrive(options: argparse.Namespace) -> str | None:
+    """The embedded town's map; a real server's is not asked for."""
+    if options.host is not None:
+        return None
+    from seg_node_sim.maps import load_town
+
+    return str(load_town(options.town).xodr)
+
+
 def _print(figures: dict[str, Any], folder: Path) -> None:
     latency = figures['latency_ms']
     print(
@@ -81,4 +92,10 @@ def _print(figures: dict[str, Any], folder: Path) -> None:
     if 'iou' in figures:
         values = (f'{name} {value}' for name, value in figures['iou'].items())
         print('IoU against the exact truth: ' + ', '.join(values))
-    print(f'see {folder}/overlay.mp4 and {folder}/demo.json')
+    found = figures.get('lane_map')
+    if found:
+        print(
+            f'lane map: median error {found["median_error_m"]:.3f} m, '
+            f'p95 {found["p95_error_m"]:.3f} m, coverage {found["coverage"]:.0%}'
+        )
+    print(f'see {folder}: overlay.mp4, lane_map.png, report.html, drive.mcap, demo.json')

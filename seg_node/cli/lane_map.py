@@ -66,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--voxel', type=float, default=VoxelGrid().size_m, metavar='M')
     parser.add_argument('--min-hits', type=float, default=MapOptions().min_hits)
     parser.add_argument('--min-ratio', type=float, default=MapOptions().min_ratio)
+    parser.add_argument(
+        '--min-length',
+        type=float,
+        default=MapOptions().min_length_m,
+        metavar='M',
+        help='of a piece',
+    )
     parser.add_argument('--background-weight', type=float, default=MapOptions().background_weight)
     parser.add_argument(
         '--truth',
