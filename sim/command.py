@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,12 @@ def run(options: argparse.Namespace) -> int:
     if options.sim_verb == 'serve':
         return server_cli.main(options)
     require_carla()
+    signal.signal(signal.SIGTERM, _interrupt)  # ends as Ctrl-C does: lists written, cleaned up
     return _capture(options) if options.sim_verb == 'capture' else _drive(options)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -109,7 +109,7 @@ def test_interrupted_capture_is_resumed_to_the_same(
     deadline = time.monotonic() + 90.0
     while len(list(folder.glob('lane_types/*.png'))) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and said.strip() == 'interrupted'
     assert len((folder / 'metadata.jsonl').read_text().splitlines()) == 3
