@@ -42,8 +42,8 @@ def run(options: argparse.Namespace) -> int:
         show(finding)
     if options.topic:
         require_rclpy()
-        from seg_node.doctor.graph import check_graph
         from seg_node.ros.dds import use_shipped_profile
+        from seg_node.ros.doctor_graph import check_graph
 
         use_shipped_profile()
         for finding in check_graph(options.topic, options.seconds):

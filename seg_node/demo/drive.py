@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from seg_node.cli.ros_process import ros_arguments
-from seg_node.demo.bag import BagWriter
 from seg_node.demo.outcome import Outcome
 from seg_node.demo.sources import Feed
 from seg_node.errors import InputError
 from seg_node.progress import track
+from seg_node.ros.bag_writer import BagWriter
 from seg_node.ros.recorder import Recorder
 from seg_node.ros.session import ensure_running, node_process, spinning
 

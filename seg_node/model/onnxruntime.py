@@ -10,7 +10,15 @@ import onnxruntime as ort
 
 from seg_node.errors import ConfigError, ModelError
 from seg_node.geometry import Size
-from seg_node.model.runner import Array, Output, Port, PrecisionName, RunOptions, check_contract
+from seg_node.model.runner import (
+    Array,
+    Output,
+    Port,
+    PrecisionName,
+    RunOptions,
+    check_contract,
+    effective_precision,
+)
 from seg_node.model.spec import ModelSpec
 
 _DTYPES = {'tensor(uint8)': 'uint8', 'tensor(float)': 'float32', 'tensor(float16)': 'float16'}
@@ -41,7 +49,7 @@ class OnnxRuntimeRunner:
         inputs = [_port(p) for p in self._session.get_inputs()]
         outputs = [_port(p) for p in self._session.get_outputs()]
         self.network: Size = check_contract(str(path), inputs, outputs, self.spec)
-        self.precision: PrecisionName = options.precision
+        self.precision: PrecisionName = effective_precision(options, self.spec)
         self.threads = options.thread_count
         self._names = [port.name for port in outputs if port.name in ('mask', 'scores')]
         self._image: Array = np.zeros((1, self.network.height, self.network.width, 3), np.uint8)

@@ -10,7 +10,15 @@ import openvino as ov
 
 from seg_node.errors import ConfigError, ModelError
 from seg_node.geometry import Size
-from seg_node.model.runner import Array, Output, Port, PrecisionName, RunOptions, check_contract
+from seg_node.model.runner import (
+    Array,
+    Output,
+    Port,
+    PrecisionName,
+    RunOptions,
+    check_contract,
+    effective_precision,
+)
 from seg_node.model.spec import ModelSpec
 
 
@@ -35,7 +43,7 @@ class OpenVinoRunner:
         self.spec = ModelSpec.from_metadata(str(path), _metadata(model))
         ports = ([_port(p) for p in model.inputs], [_port(p) for p in model.outputs])
         self.network: Size = check_contract(str(path), *ports, self.spec)
-        self.precision: PrecisionName = options.precision
+        self.precision: PrecisionName = effective_precision(options, self.spec)
         self.threads = options.thread_count
         # Left to itself OpenVINO runs floats as bf16 where the CPU can: say what is wanted.
         config = {

@@ -65,6 +65,13 @@ class RunOptions:
         return self.threads or len(os.sched_getaffinity(0))
 
 
+def effective_precision(options: RunOptions, spec: ModelSpec) -> PrecisionName:
+    """What a file really runs in: asking a float file for int8 gives fp32."""
+    if options.precision == 'int8' and spec.precision != 'int8':
+        return 'fp32'
+    return options.precision
+
+
 @dataclass(frozen=True)
 class Output:
     """One answer of the network: views, valid until the next `run`.

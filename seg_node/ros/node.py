@@ -37,6 +37,8 @@ INPUT_QOS = QoSProfile(
 """A few deep, so that what the mailbox supersedes is counted rather than lost in the reader."""
 ALL_PARAMETERS = (*parameters.PARAMETERS, *rgbd_parameters.PARAMETERS)
 _REPORT_EVERY_S = 2.0
+_FRAME_PROBLEM_S = 10.0
+"""How long one bad frame keeps the diagnostics at WARN."""
 
 
 class SegNode(LifecycleNode):
@@ -50,6 +52,8 @@ class SegNode(LifecycleNode):
         self._recorder = Recorder()
         self._rates = diagnostics.Rates()
         self._problem = ''
+        self._frame_problem = ''
+        self._frame_problem_at = -math.inf
         self._problem_lock = threading.Lock()
         self._reported: dict[str, float] = {}
         self._loaded: LoadedModel | None = None
@@ -238,9 +242,10 @@ class SegNode(LifecycleNode):
     # -- what the node says of itself --------------------------------------------------------
 
     def _report(self, cause: str, problem: str) -> None:
-        self._set_problem(problem)
-        # Throttled by cause: rclpy's own throttle would let one cause hide the others.
         now = time.monotonic()
+        with self._problem_lock:
+            self._frame_problem, self._frame_problem_at = problem, now
+        # Throttled by cause: rclpy's own throttle would let one cause hide the others.
         if now - self._reported.get(cause, -math.inf) >= _REPORT_EVERY_S:
             self._reported[cause] = now
             self.get_logger().warning(problem)
@@ -261,7 +266,8 @@ class SegNode(LifecycleNode):
                 'network_size': str(runner.network),
             }
         with self._problem_lock:
-            problem = self._problem
+            recent = time.monotonic() - self._frame_problem_at < _FRAME_PROBLEM_S
+            problem = self._problem or (self._frame_problem if recent else '')
         state = self._state_machine.current_state[1]
         condition = diagnostics.Condition(state, problem, details)
         name = f'{self.get_fully_qualified_name().lstrip("/")}: segmentation'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import threading
@@ -21,6 +20,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from seg_node.frames import image_bytes
+from seg_node.replay.digest import mask_digest
 from seg_node.ros.dds import tune_allocator, use_shipped_profile
 from seg_node.ros.session import spinning
 
@@ -30,7 +30,7 @@ _QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 class ReplayClient(Node):
     """Publishes `image_topic` and /clock, subscribes `mask_topic`; thread-safe to ask.
 
-    `masks`: by stamp (ns), the first 8 bytes of the SHA-256 of each mask and its age in ms, from
+    `masks`: by stamp (ns), the digest of each mask and its age in ms, from
     handing the frame to DDS to having the mask back.
     """
 
@@ -89,7 +89,7 @@ class ReplayClient(Node):
     def _on_mask(self, message: Image) -> None:
         now = time.monotonic()
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-        digest = int.from_bytes(hashlib.sha256(message.data).digest()[:8], 'little')
+        digest = mask_digest(np.frombuffer(message.data, np.uint8))
         with self._changed:
             if stamp in self._sent:
                 age_ms = (now - self._sent[stamp]) * 1e3

@@ -139,7 +139,8 @@ class Mapping:
                 self._transforms = Transforms(self._node)
                 self._subscriptions += self._transforms.subscriptions
             except ConfigError as error:
-                self._set_problem(f'camera_height_m: {error}')
+                # Said in the mapping's status only: most users have no use for lane points.
+                self._problem = f'camera_height_m: {error}'
 
     @property
     def _wants_tf(self) -> bool:

@@ -78,22 +78,17 @@ def test_the_simulator_is_reached_by_the_command_line_and_the_demo_alone_and_laz
     assert not offences(others, SIMULATOR, inside_functions=True)
 
 
-def ros_side(path: Path) -> bool:
-    """The nodes, and the two tools that look at a running graph."""
-    return in_folder(path, 'ros', 'demo') or path.parts[-2:] == ('doctor', 'graph.py')
-
-
 def test_ros_is_imported_by_the_nodes_alone():
-    outside = [path for path in RUNTIME if not ros_side(path)]
+    outside = [path for path in RUNTIME if not in_folder(path, 'ros')]
     assert not offences(outside, ROS, inside_functions=True)
 
 
 def test_what_needs_ros_is_loaded_by_those_who_use_it_only_when_they_do():
-    inside = ('seg_node.ros', 'seg_node.demo', 'seg_node.doctor.graph')
+    inside = ('seg_node.ros', 'seg_node.demo')
     found = [
         f'{path.relative_to(REPOSITORY)}:{line} imports {name}'
         for path in RUNTIME
-        if not ros_side(path)
+        if not in_folder(path, 'ros', 'demo')
         for line, name in imports(path, False)
         if name.startswith(inside) and name != 'seg_node.ros.dds'
     ]
