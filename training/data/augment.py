@@ -27,6 +27,8 @@ class Augmentation(BaseModel):
     width: int = 448
     zoom: tuple[float, float] = (0.6, 1.75)
     """Side of the window over the output's side, in pixels of the cached picture."""
+    shift: float = 0.05
+    """Sideways play of the window beyond the picture, over the picture's width."""
     aspect: float = 0.25
     """Log-range of the window's extra stretch, each way."""
     flip: float = 0.5
@@ -58,7 +60,7 @@ def _window(shape: tuple[int, int], a: Augmentation, rng: np.random.Generator) -
     stretch = np.exp(rng.uniform(-a.aspect, a.aspect) / 2)
     half_w, half_h = a.width * zoom * stretch / 2, a.height * zoom / stretch / 2
     # The window may hang over the edge by a tenth: the border is then unknown, seldom much.
-    slack_x, slack_y = abs(width / 2 - half_w) + 0.05 * width, abs(height / 2 - half_h)
+    slack_x, slack_y = abs(width / 2 - half_w) + a.shift * width, abs(height / 2 - half_h)
     centre_x = width / 2 + rng.uniform(-slack_x, slack_x)
     centre_y = height / 2 + rng.uniform(-slack_y, slack_y)
     angle = np.deg2rad(rng.uniform(-a.rotation, a.rotation))

@@ -18,7 +18,7 @@ from seg_node.progress import track
 
 U8 = npt.NDArray[np.uint8]
 
-REVISION = 4
+REVISION = 5
 """Raised when what adapters make of the same files changes."""
 
 

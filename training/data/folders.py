@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from seg_node.errors import ConfigError, InputError, problems_line
 from seg_node.files import list_images
-from seg_node_training.data.paint import lane_target
+from seg_node_training.data.paint import bright_on_road, lane_target
 from seg_node_training.losses import UNKNOWN
 
 U8 = npt.NDArray[np.uint8]
@@ -135,9 +135,13 @@ class FolderSet:
             road = target[0] if self.knows != 'teacher_lines' else None
             target[1] = lane_target(image, paint, road)
             if source.road is not None:
+                bright = bright_on_road(image, target[0])
+                target[0][bright & (target[0] == 0)] = UNKNOWN
+                target[1][bright] = UNKNOWN
                 # The teacher calls the strip under a line "not drivable"; paint lies on road.
                 target[0][paint == 128] = UNKNOWN
                 target[0][paint == 255] = 254
+                target[1][paint == 255] = 254
         return image, target
 
 

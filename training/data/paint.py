@@ -36,6 +36,23 @@ def brighter_than_flanks(image: U8, horizon: float = 0.4) -> npt.NDArray[np.bool
     return (light - flank > 12) & ((light + 8) > 1.2 * (flank + 8))
 
 
+def bright_on_road(image: U8, road: U8) -> npt.NDArray[np.bool_]:
+    """bool (H, W): much brighter than the road, and inside its convex hull.
+
+    `road`: uint8 (H, W) road target. A teacher that was taught lane lines and drivable area calls
+    the bars of a crossing, arrows and words neither; what they are must then stay open.
+    """
+    sure = (road > 127) & (road != UNKNOWN)
+    points = cv2.findNonZero(sure.astype(np.uint8))
+    if points is None:
+        return np.zeros(road.shape, bool)
+    hull = np.zeros(road.shape, np.uint8)
+    cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
+    light = image[..., 1:].astype(np.float32).mean(2)
+    usual = float(np.median(light[sure]))
+    return (hull > 0) & (light > 1.25 * usual + 10)
+
+
 def lane_target(image: U8, teacher_paint: U8, road: U8 | None) -> U8:
     """uint8 (H, W) lane-marking target (0..254 probability, 255 unknown) from a teacher's paint.
 
