@@ -29,25 +29,28 @@ class CountSpec:
     tolerance_px: int
 
     def __post_init__(self) -> None:
-        most = UNLABELED // self.classes**2 - 1
+        most = (256 - self.classes) // self.classes**2 - 1
         if self.bands > most:
             raise ConfigError(f'--bands: expected at most {most} bands for {self.classes} classes')
         if not 0 <= self.tolerance_px <= 50:
             raise ConfigError(f'--tolerance: expected 0 to 50 pixels, got {self.tolerance_px}')
 
 
-def confusion(truth: Array, mask: Array, band: Array | None, spec: CountSpec) -> npt.NDArray:
+def confusion(
+    truth: Array, mask: Array, band: Array | None, spec: CountSpec
+) -> npt.NDArray[np.int64]:
     """int64 (B + 1, K, K): pixels by band, true class and found class; the last band is unknown.
 
     `truth`: uint8 (H, W), 255 ignored; `mask`: uint8 (H, W) ids below K; `band`: uint8 (H, W) ids
     up to B, or None when every pixel's distance is unknown.
     """
     k = spec.classes
-    # Band, truth and mask in one byte; saturating sums keep the ignored pixels at 255.
-    code = cv2.LUT(truth, _times(k, k))
+    # Band, truth and mask in one byte. Ignored pixels become 255 k mod 256 = 256 - k, and sums
+    # saturate, so that they stay above every code that is counted.
+    code = np.multiply(truth, np.uint8(k))
     cv2.add(code, mask, dst=code)
     if band is not None:
-        cv2.add(code, cv2.LUT(band, _times(k * k, spec.bands + 1)), dst=code)
+        cv2.add(code, np.multiply(band, np.uint8(k * k)), dst=code)
     counts = _histogram(np.asarray(code, np.uint8))
     found = np.zeros((spec.bands + 1, k, k), np.int64)
     if band is None:
@@ -57,20 +60,12 @@ def confusion(truth: Array, mask: Array, band: Array | None, spec: CountSpec) ->
     return found
 
 
-@functools.cache
-def _times(factor: int, count: int) -> Array:
-    """uint8 (256): the first `count` ids times `factor`, the others 255."""
-    table = np.full(256, UNLABELED, np.uint8)
-    table[:count] = np.arange(count) * factor
-    return table
-
-
 def _histogram(codes: Array) -> npt.NDArray[np.int64]:
     """int64 (256): how often each value occurs."""
     if codes.size >= _EXACT_IN_FLOAT32:
-        return np.bincount(codes.ravel(), minlength=256)
+        return np.bincount(codes.ravel(), minlength=256).astype(np.int64)
     counted = cv2.calcHist([codes], [0], None, [256], [0, 256])
-    return counted.ravel().astype(np.int64)
+    return np.asarray(counted, np.float32).ravel().astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -87,10 +82,8 @@ class LaneCounts:
 
 def lane_counts(truth: Array, mask: Array, spec: CountSpec) -> LaneCounts:
     """Paint found within `spec.tolerance_px`; pixels without a label count on neither side."""
-    select = _selection(spec.markings)
-    true = cv2.LUT(truth, select)
-    found = cv2.LUT(mask, select)
-    cv2.bitwise_and(found, _known(truth), dst=found)
+    true = _where(truth, spec.markings)
+    found = cv2.bitwise_and(_where(mask, spec.markings), _known(truth))
     # Paint fills a part of the rows only.
     _, top, _, rows = cv2.boundingRect(cv2.bitwise_or(true, found))
     true, found = true[top : top + rows], found[top : top + rows]
@@ -108,15 +101,20 @@ def lane_counts(truth: Array, mask: Array, spec: CountSpec) -> LaneCounts:
 
 
 def _known(truth: Array) -> Array:
-    """255 where there is a label. A table, because OpenCV takes tiny pictures for scalars."""
-    return np.asarray(cv2.LUT(truth, _selection(tuple(range(UNLABELED)))), np.uint8)
+    """255 where there is a label, else 0."""
+    return _as_mask(truth != UNLABELED)
 
 
-@functools.cache
-def _selection(ids: tuple[int, ...]) -> Array:
-    table = np.zeros(256, np.uint8)
-    table[list(ids)] = 255
-    return table
+def _where(ids: Array, wanted: tuple[int, ...]) -> Array:
+    """255 where the id is one of `wanted`, else 0."""
+    found = ids == wanted[0]
+    for other in wanted[1:]:
+        found |= ids == other
+    return _as_mask(found)
+
+
+def _as_mask(flags: npt.NDArray[np.bool_]) -> Array:
+    return np.multiply(flags.view(np.uint8), np.uint8(255))
 
 
 @functools.cache
@@ -136,51 +134,48 @@ class Flicker:
 
     needs_truth: bool
     _masks: list[Array] = field(default_factory=list)
-    _truths: list[Array | None] = field(default_factory=list)
+    _truth: Array | None = None
+    _still: Array | None = None
+    """255 where the last two labels agree and are known."""
 
     def reset(self) -> None:
         """Forget the frames before: the next one is not their neighbour."""
         self._masks.clear()
-        self._truths.clear()
+        self._truth = self._still = None
 
     def add(self, mask: Array, truth: Array | None) -> tuple[int, int, int, int]:
         """(changed, compared, flipped, compared) pixels; keeps `mask` and `truth` themselves."""
         if self._masks and self._masks[-1].shape != mask.shape:
             self.reset()
-        changed = self._pair(mask, truth)
-        flipped = self._triple(mask, truth)
+        still = self._agreement(truth)
+        changed = flipped = (0, 0)
+        if self._masks:
+            differs = np.asarray(cv2.compare(mask, self._masks[-1], cv2.CMP_NE), np.uint8)
+            changed = self._within(differs, still)
+        if len(self._masks) == 2:
+            both = still
+            if still is not None and self._still is not None:
+                both = np.asarray(cv2.bitwise_and(still, self._still), np.uint8)
+            flipped = self._within(self._flips(mask), None if self._still is None else both)
         self._masks = [*self._masks[-1:], mask]
-        self._truths = [*self._truths[-1:], truth]
+        self._truth, self._still = truth, still
         return (*changed, *flipped)
 
-    def _still(self, truths: list[Array | None]) -> Array | None:
-        """255 where all `truths` agree and are known; None where there is nothing to compare."""
-        first = truths[0]
-        if any(truth is None for truth in truths) or first is None:
+    def _agreement(self, truth: Array | None) -> Array | None:
+        if truth is None or self._truth is None:
             return None
-        still = _known(first)
-        for other in truths[1:]:
-            assert other is not None
-            cv2.bitwise_and(still, np.asarray(cv2.compare(first, other, cv2.CMP_EQ)), dst=still)
-        return still
+        agree = np.asarray(cv2.compare(truth, self._truth, cv2.CMP_EQ), np.uint8)
+        cv2.bitwise_and(agree, _known(truth), dst=agree)
+        return agree
 
-    def _pair(self, mask: Array, truth: Array | None) -> tuple[int, int]:
-        if not self._masks:
-            return 0, 0
-        differs = np.asarray(cv2.compare(mask, self._masks[-1], cv2.CMP_NE), np.uint8)
-        return self._within(differs, [truth, self._truths[-1]])
-
-    def _triple(self, mask: Array, truth: Array | None) -> tuple[int, int]:
-        if len(self._masks) < 2:
-            return 0, 0
+    def _flips(self, mask: Array) -> Array:
         back = np.asarray(cv2.compare(mask, self._masks[0], cv2.CMP_EQ), np.uint8)
         cv2.bitwise_and(back, np.asarray(cv2.compare(mask, self._masks[1], cv2.CMP_NE)), dst=back)
-        return self._within(back, [truth, *self._truths])
+        return back
 
-    def _within(self, pixels: Array, truths: list[Array | None]) -> tuple[int, int]:
+    def _within(self, pixels: Array, still: Array | None) -> tuple[int, int]:
         if not self.needs_truth:
             return cv2.countNonZero(pixels), pixels.size
-        still = self._still(truths)
         if still is None:
             return 0, 0
         return cv2.countNonZero(cv2.bitwise_and(pixels, still)), cv2.countNonZero(still)

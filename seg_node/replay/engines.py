@@ -7,6 +7,7 @@ depend on the engine or on the number of workers. Dask and Ray are imported when
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import tempfile
@@ -116,7 +117,7 @@ _Submit = Callable[[Callable[[ShardJob], Any], ShardJob], Callable[[], Any]]
 @contextlib.contextmanager
 def _dask(workers: int, address: str | None) -> Iterator[_Submit]:
     try:
-        from distributed import Client, LocalCluster
+        distributed: Any = importlib.import_module('distributed')
     except ImportError:
         raise ConfigError(
             '--engine dask: not installed; pip install "dask[distributed]"'
@@ -124,23 +125,23 @@ def _dask(workers: int, address: str | None) -> Iterator[_Submit]:
     with contextlib.ExitStack() as stack:
         if address is None:
             cluster = stack.enter_context(
-                LocalCluster(
+                distributed.LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
                     dashboard_address=None,
                     host='127.0.0.1',
                 )
             )
-            client = stack.enter_context(Client(cluster))
+            client = stack.enter_context(distributed.Client(cluster))
         else:
-            client = stack.enter_context(Client(address))
+            client = stack.enter_context(distributed.Client(address))
         yield lambda work, job: client.submit(work, job, pure=False).result
 
 
 @contextlib.contextmanager
 def _ray(workers: int, address: str | None) -> Iterator[_Submit]:
     try:
-        import ray
+        ray: Any = importlib.import_module('ray')
     except ImportError:
         raise ConfigError('--engine ray: not installed; pip install ray') from None
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')

@@ -103,7 +103,11 @@ def describe_models(
         runner = loaded.runner
         settled = replace(
             choice,
-            options=replace(choice.options, precision=runner.precision, backend=runner.backend),
+            options=replace(
+                choice.options,
+                precision=runner.precision,
+                backend=_backend_name(runner.backend),
+            ),
         )
         found.append(
             ModelFacts(
@@ -118,7 +122,8 @@ def describe_models(
 
 
 def _backend_name(name: str) -> BackendName:
-    return next((known for known in BACKENDS if known == name), 'auto')
+    found: BackendName = next((known for known in BACKENDS if known == name), 'auto')
+    return found
 
 
 def network_alone(runner: Runner) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,10 @@ def lane_iou(lane: Counts) -> Values:
     return ratio(true_near, true + found - found_near)
 
 
-def number(value: float | np.floating[Any]) -> float | None:
+def number(value: float | np.floating[Any] | Values) -> float | None:
     """A JSON number with 6 decimals; None for NaN."""
-    return None if np.isnan(value) else round(float(value), 6)
+    plain = float(value)
+    return None if math.isnan(plain) else round(plain, 6)
 
 
 def class_table(confusion: Counts, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ other, and of the last chunk whatever can still be decompressed (https://mcap.de
 from __future__ import annotations
 
 import contextlib
+import importlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -101,16 +102,14 @@ def _uncompressed(chunk: bytes) -> bytes:
 
 def _decompressor(kind: str) -> Any:
     if kind == 'lz4':
-        from lz4.frame import LZ4FrameDecompressor
-
-        return LZ4FrameDecompressor()
+        return importlib.import_module('lz4.frame').LZ4FrameDecompressor()
     if kind != 'zstd':
         raise ValueError(kind)
     try:
-        from compression.zstd import ZstdDecompressor  # Python 3.14
+        zstd = importlib.import_module('compression.zstd')  # Python 3.14
     except ImportError:
-        from backports.zstd import ZstdDecompressor
-    return ZstdDecompressor()
+        zstd = importlib.import_module('backports.zstd')
+    return zstd.ZstdDecompressor()
 
 
 def _schema(data: bytes) -> tuple[int, str, str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +18,7 @@ from seg_node.replay.distance import depth_metres
 from seg_node.replay.journal import NO_TRUTH, UNUSABLE_TRUTH, WITH_TRUTH
 from seg_node.replay.plan import Drive, Plan, decode_image
 from seg_node.replay.streams import LOOK_AHEAD_NS, Joined, Joiner
+from seg_node.replay.truth import Coding
 
 Array = npt.NDArray[np.uint8]
 WARM_UP = 2
@@ -146,14 +147,16 @@ class PartReader:
                     f'ground truth: expected {frame.width}x{frame.height} as the picture has, '
                     f'got {label.width}x{label.height}',
                 )
-            ids = self.plan.coding.labels(label)
+            truth = self._coding.labels(label)
         except InputError as error:
             return None, UNUSABLE_TRUTH, (('ground truth not used', str(error)),)
-        return np.asarray(cv2.LUT(ids, self._table), np.uint8), WITH_TRUTH, ()
+        return truth, WITH_TRUTH, ()
 
-    @property
-    def _table(self) -> Array:
-        return self.plan.scoring.truth_lut()
+    @cached_property
+    def _coding(self) -> Coding:
+        """From label codes to evaluation ids in one step."""
+        assert self.plan.coding is not None
+        return self.plan.coding.then(self.plan.scoring.truth_lut())
 
     def _label(self, bag: Bag, joined: Joined, number: int) -> Frame | None:
         folder = self.drive.truth_folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import threading
 import time
@@ -20,6 +19,7 @@ from seg_node.model.loader import load_model
 from seg_node.model.runner import Runner
 from seg_node.pipeline import Segmenter
 from seg_node.replay.counts import CountSpec, Flicker, confusion, lane_counts
+from seg_node.replay.digest import mask_digest
 from seg_node.replay.journal import (
     EVALUATED,
     MODEL_STAGES,
@@ -174,7 +174,12 @@ class _Counter:
         self._has_truth = job.plan.has_truth
         self._drive = job.part.drive
         scoring = job.plan.scoring
-        self._tables = [scoring.model_lut(s.runner.spec.classes)[0] for s in segmenters]
+        self._tables = [
+            None
+            if s.runner.spec.classes.names == scoring.names
+            else scoring.model_lut(s.runner.spec.classes)[0]
+            for s in segmenters
+        ]
         self._flickers = [Flicker(job.plan.has_truth) for _ in segmenters]
         self._journal = journal
         self._dtype = dtype
@@ -209,9 +214,11 @@ class _Counter:
         self, row: npt.NDArray[np.void], index: int, mask: Array, result: _Segmented
     ) -> None:
         item = result.item
-        row['digest'] = _digest(mask)
+        row['digest'] = mask_digest(mask)
         row['ms'] = result.milliseconds[index]
-        mask = np.asarray(cv2.LUT(mask, self._tables[index]), np.uint8)
+        table = self._tables[index]
+        if table is not None:
+            mask = np.asarray(cv2.LUT(mask, table), np.uint8)
         row['flicker'] = self._flickers[index].add(mask, item.truth)
         if not self._has_truth:
             k = self._spec.classes
@@ -232,10 +239,6 @@ class _Counter:
             self._journal.remark(item.number, kind, text)
         for stamp in item.lost:
             self._journal.remark(item.number, 'label without a frame', str(stamp))
-
-
-def _digest(mask: Array) -> int:
-    return int.from_bytes(hashlib.sha256(mask).digest()[:8], 'little')
 
 
 class _Lane(Generic[T]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +39,19 @@ class Coding:
     class_map: ClassMap
     channel: Channel
     how: str
+
+    def then(self, table: Array) -> Coding:
+        """This coding followed by `table`, uint8 (256), from class ids to others."""
+        chosen = self.class_map
+        return replace(
+            self,
+            class_map=replace(
+                chosen,
+                ids={code: int(table[i]) for code, i in chosen.ids.items()},
+                colours={code: int(table[i]) for code, i in chosen.colours.items()},
+                default=int(table[chosen.default]),
+            ),
+        )
 
     @cached_property
     def _ids(self) -> Array:

@@ -14,7 +14,7 @@ from seg_node.replay.distance import Bands, GroundPlane
 from seg_node.replay.figures import mean_iou
 from seg_node.replay.tally import spread_out
 
-SIZES = st.tuples(st.integers(1, 40), st.integers(1, 50))
+SIZES = st.tuples(st.integers(2, 40), st.integers(2, 50))
 
 
 def planes(seed: int, size: tuple[int, int], classes: int, bands: int):
