@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,24 +16,18 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from seg_node.frames import fill_image
+from seg_node.geometry import Size
 from seg_node.lane_map import Pose
+from seg_node.lane_map.bench import StripedRoad
 from seg_node.ros.lane_points_output import to_cloud
 
 DOMAIN = 76
-_WORLD = Path(__file__).resolve().parents[1] / 'maps' / 'conftest.py'
 MOUNT = {'camera_x_m': 1.5, 'camera_z_m': 1.6, 'camera_pitch_deg': float(np.degrees(0.1))}
 
 
 @pytest.fixture(scope='module')
 def world():
-    """The striped road of test/maps."""
-    import sys
-
-    spec = importlib.util.spec_from_file_location('seg_node_striped_road', _WORLD)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.StripedRoad()
+    return StripedRoad(size=Size(320, 180))
 
 
 class Driver:
