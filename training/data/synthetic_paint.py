@@ -15,7 +15,7 @@ F32 = npt.NDArray[np.float32]
 
 
 KINDS = ('arrow', 'word', 'crossing', 'stop', 'hatch')
-SHARES = (0.2, 0.12, 0.4, 0.13, 0.15)
+SHARES = (0.16, 0.1, 0.52, 0.1, 0.12)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,8 @@ def _symbol(ground: Ground, rng: np.random.Generator) -> F32:
             ends = [(int(x), int(start)), (int(x + 30), int(start + rng.uniform(10, 30)))]
             cv2.line(board, ends[0], ends[1], 255, int(rng.integers(3, 8)))
     board = cv2.GaussianBlur(board, (0, 0), 1.0)
-    near = 3.0
+    # The board begins a little before what the camera sees: near crossings fill the bottom.
+    near = float(ground.ahead.min()) - 2.0
     map_x = (ground.lateral + metres_across / 2) * per_metre
     map_y = np.broadcast_to((metres_along + near - ground.ahead) * per_metre, map_x.shape)
     seen = cv2.remap(board, map_x.astype(np.float32), map_y.astype(np.float32), cv2.INTER_LINEAR)
@@ -158,7 +159,7 @@ def paint_markings(image: U8, target: U8, rng: np.random.Generator) -> tuple[U8,
     if ground is None:
         return image, target
     cover = _lines(ground, rng)
-    if rng.random() < 0.45:
+    if rng.random() < 0.5:
         cover = np.maximum(cover, _symbol(ground, rng))
     cover *= road[ground.top :]
     height, width = cover.shape
