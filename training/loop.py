@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import yaml
 from lightning.fabric import Fabric
+from lightning.fabric.loggers import TensorBoardLogger
 from rich.console import Console
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from seg_node.files import write_atomic
 from seg_node.progress import progress_bar
 from seg_node_training.checkpoint import epoch_path, load_state, save_checkpoint
 from seg_node_training.config import Recipe, resolve
+from seg_node_training.curves import plot_history
 from seg_node_training.data.cache import CachedSet
 from seg_node_training.data.mixing import MixedPairs, StepLoader
 from seg_node_training.ema import Ema
@@ -48,7 +50,10 @@ class Trainer:
     def __init__(self, recipe: Recipe, folder: Path, state: dict[str, Any] | None = None) -> None:
         torch.set_num_threads(recipe.loop.threads)
         self.recipe, self.folder = recipe, folder
-        self.fabric = Fabric(accelerator='cpu', devices=1, precision=recipe.loop.precision)
+        board = TensorBoardLogger(folder, name='tensorboard', version='')
+        self.fabric = Fabric(
+            accelerator='cpu', devices=1, precision=recipe.loop.precision, loggers=board
+        )
         self.fabric.launch()
         self.fabric.seed_everything(recipe.loop.seed, verbose=False)
         model = build_model(recipe.model.name, recipe.outputs, **recipe.model.options)
@@ -179,6 +184,7 @@ class Trainer:
             Console(stderr=True).print(f'interrupted; saved {self.save()}')
             raise
         self.save()
+        plot_history(self.history, self.folder / 'curves.png', self.recipe.name)
 
     def _steps(self, loader: Any, shown: Callable[[str], None]) -> None:
         loop = self.recipe.loop
@@ -208,6 +214,8 @@ class Trainer:
                 if self.step % loop.evaluate_every == 0 and self.recipe.data.evaluate:
                     row.update(self.evaluate())
                 self.history.append(row)
+                numbers = {k: v for k, v in row.items() if k != 'step' and v is not None}
+                self.fabric.log_dict(numbers, self.step)
                 log.info('%s', '  '.join(f'{k} {_short(v)}' for k, v in row.items()))
                 self.schedule.after_epoch(mean)
                 self.save()

@@ -13,9 +13,14 @@ import onnx
 import pytest
 import torch
 
-from seg_node.errors import ConfigError, ModelError, SegNodeError
+from seg_node.errors import ConfigError, InputError, ModelError, SegNodeError
 from seg_node.model.spec import ModelSpec
-from seg_node_training.checkpoint import latest_checkpoint, load_checkpoint, load_model
+from seg_node_training.checkpoint import (
+    latest_checkpoint,
+    load_checkpoint,
+    load_model,
+    save_checkpoint,
+)
 from seg_node_training.config import Recipe, load_recipe, parse_recipe
 from seg_node_training.evaluate import evaluate_sets, figures, torch_scorer
 from seg_node_training.graph import (
@@ -105,6 +110,24 @@ def test_four_pictures_are_learnt(trained):
     assert result['scenes/lane_marking'] >= 0.85
     assert state['history'][-1]['loss'] < 0.6 * state['history'][0]['loss']
     assert trained.name == 'unet_epoch002.pth'
+    assert cv2.imread(str(trained.parent / 'curves.png')).std() > 5
+    assert list((trained.parent / 'tensorboard').glob('events*'))
+    assert (trained.parent / 'history.csv').read_text().startswith('step,loss')
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / 'unet_epoch001.pth'
+    save_checkpoint(path, {'step': 1})
+
+    def full(*_: object) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(torch, 'save', full)
+    with pytest.raises(InputError, match=r'No space left on device.*previous one is untouched'):
+        save_checkpoint(path, {'step': 2})
+    monkeypatch.undo()
+    assert load_checkpoint(path)['step'] == 1
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(pictures, tmp_path):
