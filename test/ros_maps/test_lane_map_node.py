@@ -74,7 +74,7 @@ def odometry_message(stamp, pose: Pose) -> Odometry:
 
 
 @pytest.fixture
-def setup(tester, world, ros_tools, spin, watch, tmp_path):
+def setup(tester, world, reliable, spin, watch, tmp_path):
     """A lane_map node in this process, with a driver and the state it reports."""
     from rclpy.parameter import Parameter
 
@@ -87,7 +87,7 @@ def setup(tester, world, ros_tools, spin, watch, tmp_path):
             given |= {'publish_period_s': 0.1, **parameters}
             overrides = [Parameter(name, value=value) for name, value in given.items()]
             stack.enter_context(spin(LaneMapNode(parameter_overrides=overrides)))
-            driver = Driver(tester, world, ros_tools.reliable)
+            driver = Driver(tester, world, reliable)
             driver.connect()
             return driver, watch(tester)
 
@@ -172,11 +172,11 @@ def test_camera_place_that_nobody_knows(setup):
     assert 'camera_optical_frame to base_link' in message
 
 
-def test_ctrl_c_saves(processes, ros_tools, module_tester, world, watch, tmp_path):
+def test_ctrl_c_saves(processes, ros_tools, reliable, module_tester, world, watch, tmp_path):
     given = {'camera_mount': 'parameters', **MOUNT, 'output_dir': tmp_path}
     arguments = ros_tools.arguments(save_on_shutdown=True, use_mask=False, **given)
     process = processes('seg_node.ros.lane_map_node', arguments)
-    driver = Driver(module_tester, world, ros_tools.reliable)
+    driver = Driver(module_tester, world, reliable)
     driver.connect(driver.points, driver.odom)
     status = watch(module_tester)
     for i in range(10):
