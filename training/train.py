@@ -12,7 +12,8 @@ if __package__ in (None, ''):
 
 from seg_node.errors import ConfigError, SegNodeError
 from seg_node_training.checkpoint import latest_checkpoint, load_checkpoint
-from seg_node_training.config import load_recipe, parse_recipe, resolve
+from seg_node_training.config import Recipe, load_recipe, parse_recipe, resolve
+from seg_node_training.evaluate import open_set
 from seg_node_training.legacy import load_legacy
 from seg_node_training.loop import Trainer
 
@@ -31,8 +32,40 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument('--out', help='folder of checkpoints and logs; default out/train/<recipe>')
     made.add_argument('--init', help='with F: begin with the averaged weights of this checkpoint')
+    made.add_argument('--overfit', type=int, help='check: learn N pictures by heart, unaugmented')
+    made.add_argument('--limit', type=float, help='share of each set that is used, 0..1')
     made.add_argument('--until', type=int, help='stop after this step (the schedule stays)')
     return made
+
+
+def overfitting(recipe: Recipe, count: int) -> Recipe:
+    """The recipe on `count` pictures of its first set, as they are, scored on the same ones."""
+    part = recipe.data.train[0].model_copy(update={'limit': count})
+    data = recipe.data.model_copy(update={'train': (part,), 'evaluate': (part,)})
+    geometry = ('shift', 'aspect', 'flip', 'rotation', 'perspective')
+    tones = ('contrast', 'gamma', 'colour_gain', 'saturation', 'grey')
+    defects = ('shadow', 'blur', 'noise', 'jpeg', 'bonnet', 'markings')
+    still = dict.fromkeys((*geometry, *tones, *defects), 0.0)
+    # The window is the whole cached picture.
+    size = {'height': recipe.input.height, 'width': recipe.input.width}
+    data = data.model_copy(
+        update={'cache_height': recipe.input.height, 'cache_width': recipe.input.width}
+    )
+    flat = {'zoom': (1.0, 1.0), 'exposure': (1.0, 1.0)}
+    augmentation = recipe.augmentation.model_copy(update=still | size | flat)
+    return recipe.model_copy(update={'data': data, 'augmentation': augmentation})
+
+
+def limited(recipe: Recipe, share: float) -> Recipe:
+    """The recipe on `share` of the pictures of each training set (the old `data_rate`)."""
+    if not 0 < share <= 1:
+        raise ConfigError(f'--limit: expected a share above 0 and up to 1, got {share}')
+    parts = []
+    for part in recipe.data.train:
+        count = len(open_set(part, recipe).sources())
+        parts.append(part.model_copy(update={'limit': max(1, round(share * count))}))
+    data = recipe.data.model_copy(update={'train': tuple(parts)})
+    return recipe.model_copy(update={'data': data})
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -53,6 +86,10 @@ def run(arguments: argparse.Namespace) -> None:
             raise ConfigError(f'train T: no checkpoint in {folder}; give one with -p, or use F')
         state = load_checkpoint(found)
         recipe = parse_recipe(state['recipe'], str(found))
+    if arguments.limit is not None:
+        recipe = limited(recipe, arguments.limit)
+    if arguments.overfit is not None:
+        recipe = overfitting(recipe, arguments.overfit)
     folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
         level=logging.INFO,

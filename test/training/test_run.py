@@ -36,6 +36,7 @@ from seg_node_training.models import build_model, count_parameters
 from seg_node_training.ptq import downstream, quantize_int8
 from seg_node_training.runtimes import onnxruntime_scorer, openvino_scorer
 from seg_node_training.specs import describe
+from seg_node_training.train import limited, overfitting
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -359,3 +360,16 @@ def test_every_recipe_overfits_four_pictures(name, pictures, tmp_path):
     if recipe.classes == 'lane':
         assert result['scenes/road'] >= 0.9
     assert result['scenes/lane_marking'] >= 0.9
+
+
+def test_overfit_and_limit_change_only_the_data(pictures, tmp_path):
+    recipe = toy_recipe(pictures, tmp_path / 'cache')
+    check = overfitting(recipe, 2)
+    assert check.data.train[0].limit == check.data.evaluate[0].limit == 2
+    pairs = Trainer(check, tmp_path).pairs()
+    image, _ = pairs[0]
+    stored = [np.asarray(picture) for picture in pairs.sets[0].images]
+    assert any(np.array_equal(image.permute(1, 2, 0).numpy(), picture) for picture in stored)
+    assert limited(recipe, 0.5).data.train[0].limit == 2
+    with pytest.raises(ConfigError, match='--limit'):
+        limited(recipe, 0)
