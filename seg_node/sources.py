@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +17,9 @@ import numpy as np
 from seg_node.errors import InputError
 from seg_node.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, list_images
 from seg_node.frames import Frame, decode, decode_compressed
+from seg_node.replay.bag import IMAGE_TYPES, Bag, Topic
+
+_RATE_MESSAGES = 30
 
 
 @dataclass(frozen=True)
@@ -144,84 +147,64 @@ def _opened(path: Path):  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True)
 class BagSource:
-    """The first (or the named) camera topic of a ROS 1 or ROS 2 bag, read by rosbags."""
+    """The first (or the named) camera topic of a ROS 1 or ROS 2 bag."""
 
     path: Path
     topic: str | None = None
 
     @property
-    def count(self) -> int:
-        """Number of messages on the topic."""
-        with _reader(self.path) as reader:
-            return int(_camera(reader, self.path, self.topic).msgcount)
+    def count(self) -> int | None:
+        """Number of messages on the topic, where the bag says."""
+        with Bag(self.path) as bag:
+            return _camera(bag, self.topic).count or None
 
     @property
     def rate(self) -> float | None:
-        """Messages a second over the whole bag."""
-        with _reader(self.path) as reader:
-            seconds = reader.duration / 1e9
-            count = _camera(reader, self.path, self.topic).msgcount
-            return (count - 1) / seconds if count > 1 and seconds > 0 else None
+        """Pictures a second, by the median gap between the first ones."""
+        with Bag(self.path) as bag:
+            messages = bag.messages([_camera(bag, self.topic).name])
+            times = [m.log_ns for m in itertools.islice(messages, _RATE_MESSAGES)]
+        gap = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        return 1e9 / gap if gap > 0 else None
 
     def __iter__(self) -> Iterator[SourceFrame]:
-        with _reader(self.path) as reader:
-            connection = _camera(reader, self.path, self.topic)
+        with Bag(self.path) as bag:
+            camera = _camera(bag, self.topic)
+            unpack = decode_compressed if camera.type == IMAGE_TYPES[1] else decode
             first = last = None
             repeated = 0
-            for _, stamp, raw in reader.messages(connections=[connection]):
-                message = reader.deserialize(raw, connection.msgtype)
-                compressed = connection.msgtype.endswith('CompressedImage')
-                frame = decode_compressed(message) if compressed else decode(message)
+            for message in bag.messages([camera.name]):
+                stamp = message.log_ns
+                frame = unpack(bag.deserialize(message))
                 first = stamp if first is None else first
                 repeated = repeated + 1 if stamp == last else 0
                 last = stamp
                 name = f'{stamp}_{repeated}' if repeated else f'{stamp}'
                 yield SourceFrame(name, (stamp - first) / 1e9, frame)
+            if bag.problems:  # what could be read has been given
+                raise InputError(bag.problems[0])
 
     def camera_info(self) -> Any | None:
         """The first CameraInfo beside the camera topic; None where the bag has none."""
-        with _reader(self.path) as reader:
-            camera = _camera(reader, self.path, self.topic)
-            wanted = f'{_camera_namespace(camera.topic)}/camera_info'
-            found = [c for c in reader.connections if c.topic == wanted]
-            for connection, _, raw in reader.messages(connections=found) if found else ():
-                return reader.deserialize(raw, connection.msgtype)
-        return None
+        with Bag(self.path) as bag:
+            # `/camera` of `/camera/image_raw` and of `/camera/image_raw/compressed`.
+            name = _camera(bag, self.topic).name.removesuffix('/compressed')
+            wanted = f'{name.rpartition("/")[0]}/camera_info'
+            found = next(bag.messages([wanted]), None)
+            return None if found is None else bag.deserialize(found)
 
 
-def _camera_namespace(topic: str) -> str:
-    """`/camera` of `/camera/image_raw` and of `/camera/image_raw/compressed`."""
-    return topic.removesuffix('/compressed').rpartition('/')[0]
-
-
-@contextlib.contextmanager
-def _reader(path: Path) -> Iterator[Any]:
-    """An open reader; what breaks while it is read is an `InputError` that names the bag."""
-    from rosbags.highlevel import AnyReader
-    from rosbags.typesys import Stores, get_typestore
-
-    try:
-        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
-            yield reader
-    except InputError:
-        raise
-    except Exception as error:  # what the readers raise for broken files shares no base
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f'{path}: not a readable bag: {reason[:200]}') from None
-
-
-def _camera(reader, path: Path, topic: str | None):  # type: ignore[no-untyped-def]
-    kinds = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-    cameras = [c for c in reader.connections if c.msgtype in kinds]
-    if topic is None and cameras:
+def _camera(bag: Bag, name: str | None) -> Topic:
+    cameras = bag.of_type(*IMAGE_TYPES)
+    if name is None and cameras:
         # Depth and label images are not cameras; names are the only hint a bag gives.
-        likely = [c for c in cameras if not any(w in c.topic for w in ('depth', 'semantic'))]
+        likely = [c for c in cameras if not any(w in c.name for w in ('depth', 'semantic'))]
         return (likely or cameras)[0]
-    for connection in cameras:
-        if connection.topic == topic:
-            return connection
-    found = ', '.join(c.topic for c in cameras) or 'none'
-    raise InputError(f'{path}: expected camera topic {topic or "of any name"}, found {found}')
+    for camera in cameras:
+        if camera.name == name:
+            return camera
+    found = ', '.join(c.name for c in cameras) or 'none'
+    raise InputError(f'{bag.path}: expected camera topic {name or "of any name"}, found {found}')
 
 
 def is_bag(path: Path) -> bool:
