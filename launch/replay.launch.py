@@ -101,9 +101,8 @@ def _play(context: LaunchContext, recording: Path) -> Action:
         'loop': launching.flag(context, 'loop'),
         'subscribers': 1,
     }
-    rate = launching.text(context, 'rate')
-    if rate:
-        parameters['rate'] = launching.number('rate', rate)
+    if launching.text(context, 'rate'):
+        parameters['rate'] = launching.number(context, 'rate')
     topics = {
         'image': launching.text(context, 'image_topic'),
         'camera_info': launching.text(context, 'camera_info_topic'),

@@ -6,8 +6,8 @@ Only `launch/` imports this. The modules `launch` and `launch_ros` come with a R
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.action import Action
@@ -39,16 +39,9 @@ ALLOCATOR = {
 }
 """glibc's variables for what seg_node/ros/dds.py sets by mallopt; for processes not ours too."""
 
-NAV2_TOPICS = {
-    '~/mask': 'segmentation/mask',
-    '~/confidence': 'segmentation/confidence',
-    '~/label_info': 'segmentation/label_info',
-    '~/lane_points': 'segmentation/points',
-}
-"""Names under which nav2's semantic-segmentation layer reads (see docs/nav2.md)."""
-
 _POLL_S = 0.1
 _RESPAWN_AFTER_S = 2.0
+_T = TypeVar('_T')
 
 
 # -- arguments -------------------------------------------------------------------------------
@@ -185,12 +178,22 @@ def flag(context: LaunchContext, name: str) -> bool:
     return text(context, name) == 'true'
 
 
-def number(name: str, value: str) -> float:
-    """`value` of the argument `name` as a number. Raises `RuntimeError`, one line."""
+def number(context: LaunchContext, name: str) -> float:
+    """The value of an argument as a number. Raises `RuntimeError`, one line."""
+    return _parsed(context, name, float, 'a number')
+
+
+def integer(context: LaunchContext, name: str) -> int:
+    """The value of an argument as a whole number. Raises `RuntimeError`, one line."""
+    return _parsed(context, name, int, 'a whole number')
+
+
+def _parsed(context: LaunchContext, name: str, kind: Callable[[str], _T], what: str) -> _T:
+    given = text(context, name)
     try:
-        return float(value)
+        return kind(given)
     except ValueError:
-        raise RuntimeError(f'{name}: expected a number, got {value!r}') from None
+        raise RuntimeError(f'{name}: expected {what}, got {given!r}') from None
 
 
 def topic(context: LaunchContext, name: str) -> str:
@@ -212,13 +215,12 @@ def transport_environment(context: LaunchContext) -> list[Action]:
     What the user has set stays. Both ends of a topic need them; see docs/transport.md.
     """
     wanted = dict(ALLOCATOR)
-    profiles = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-    if not any(name in context.environment for name in profiles):
-        wanted[profiles[0]] = str(share_dir() / 'config' / 'fastdds.xml')
+    if 'FASTRTPS_DEFAULT_PROFILES_FILE' not in context.environment:  # the name until Iron
+        wanted['FASTDDS_DEFAULT_PROFILES_FILE'] = str(share_dir() / 'config' / 'fastdds.xml')
     return [
         SetEnvironmentVariable(name, value)
         for name, value in wanted.items()
-        if name not in context.environment
+        if context.environment.get(name, value) == value
     ]
 
 
@@ -284,21 +286,30 @@ def segmentation_node(
     ):
         if text(context, argument):
             topics[name] = text(context, argument)
+    switches: dict[str, Any] = {'autostart': flag(context, 'autostart')}
     if flag(context, 'nav2'):
-        topics.update(NAV2_TOPICS)
-    autostart = {'autostart': flag(context, 'autostart')}
+        switches['nav2'] = True
+    if text(context, 'depth_topic') and (flag(context, 'nav2') or flag(context, 'lane_map')):
+        switches['lane_points.source'] = 'depth'
     return node(
-        context, 'seg_node', {**autostart, **given, **(parameters or {})}, topics, **options
+        context, 'seg_node', {**switches, **given, **(parameters or {})}, topics, **options
     )
 
 
-def users(context: LaunchContext) -> list[Action]:
-    """The nodes that use the masks, as the arguments ask for them."""
+def users(context: LaunchContext, lane_map: Mapping[str, Any] | None = None) -> list[Action]:
+    """The nodes that use the masks, as the arguments ask for them.
+
+    `lane_map`: parameters of the lane map.
+    """
     actions: list[Action] = []
     if flag(context, 'lane_map'):
-        points = NAV2_TOPICS['~/lane_points'] if flag(context, 'nav2') else 'seg_node/lane_points'
-        topics = {'lane_points': points, 'odom': text(context, 'odometry_topic')}
-        actions.append(node(context, 'lane_map', {}, topics))
+        topics = {
+            'lane_points': 'seg_node/lane_points',
+            'mask': '/segmentation/mask' if flag(context, 'nav2') else 'seg_node/mask',
+            'camera_info': 'seg_node/camera_info',
+            'odom': text(context, 'odometry_topic'),
+        }
+        actions.append(node(context, 'lane_map', lane_map or {}, topics))
     if flag(context, 'rviz'):
         require_package('rviz2', 'rviz2', 'rviz:=true')
         actions.append(
@@ -311,6 +322,13 @@ def users(context: LaunchContext) -> list[Action]:
             )
         )
     return actions
+
+
+def rgbd_topics(context: LaunchContext) -> dict[str, str]:
+    """What RTAB-Map reads, by RTAB-Map's names."""
+    base = f'/{text(context, "namespace")}/seg_node/rgbd'.replace('//', '/')
+    names = ('rgb/image', 'rgb/camera_info', 'depth/image', 'depth/camera_info')
+    return {name: f'{base}/{name}' for name in names}
 
 
 def when_subscribed(topic: str, actions: Iterable[Action]) -> Action:
