@@ -300,6 +300,7 @@ def test_unknown_names_come_with_the_nearest():
         ('train', ['T', '-p', 'nowhere.pth'], 'no such checkpoint'),
         ('train', ['F', '--config', 'light_unnet'], 'expected a .yaml file or one of'),
         ('inference', ['nowhere.pth'], 'no such checkpoint'),
+        ('export', ['nowhere.pth', '-o', 'x.onnx'], 'no such checkpoint'),
         ('quantize', ['nowhere.pth', '-o', 'x_int8.onnx'], 'no such checkpoint'),
     ],
 )
