@@ -1,8 +1,7 @@
 """Augmentation in OpenCV on uint8: a warp, a colour table and a few defects, about 2 ms a picture.
 
 torchvision's v2 transforms do the same in 10-20 ms a picture on one core, which would starve the
-training step of a network this small; recipes of larger networks use those
-(`seg_node_training.data.transforms`).
+training step of a network this small.
 """
 
 from __future__ import annotations
