@@ -107,6 +107,8 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _start(context: LaunchContext) -> list[Action]:
+    if launching.flag(context, 'rtabmap'):  # before anything is started
+        launching.require_package('rtabmap_launch', 'rtabmap-ros', 'rtabmap:=true')
     given = launching.text(context, 'host')
     server = launching.text(context, 'server')
     embedded = server == 'embedded' or (server == 'auto' and not given)

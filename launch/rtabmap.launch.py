@@ -35,7 +35,7 @@ def generate_launch_description() -> LaunchDescription:
                 'mode',
                 default_value='lane_rgb',
                 choices=MODES,
-                description='What RTAB-Map is given; see docs/rtabmap.md.',
+                description='What RTAB-Map is given; classes to drop are in params_file.',
             ),
             DeclareLaunchArgument(
                 'frame_id', default_value='base_link', description='Frame of the vehicle.'
@@ -67,8 +67,8 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 'rtabmap_args',
-                default_value='--delete_db_on_start',
-                description='Further arguments of RTAB-Map, e.g. --Mem/STMSize 30.',
+                default_value='',
+                description='Further arguments of RTAB-Map; --delete_db_on_start: a new map.',
             ),
             DeclareLaunchArgument(
                 'rtabmap_viz',

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -256,13 +257,16 @@ def node(
         },
     }
     respawn = flag(context, 'respawn')
+    params_file = Path(text(context, 'params_file')).expanduser()
+    if not params_file.is_file():
+        raise RuntimeError(f'params_file: expected a parameter file, there is no {params_file}')
     return Node(
         package='seg_node',
         executable=executable,
         name=executable,
         namespace=text(context, 'namespace'),
         output='screen',
-        parameters=[ParameterFile(text(context, 'params_file'), allow_substs=True), own],
+        parameters=[ParameterFile(str(params_file), allow_substs=True), own],
         remappings=list(remappings.items()),
         ros_arguments=['--log-level', text(context, 'log_level')],
         **{'respawn': respawn, 'respawn_delay': _RESPAWN_AFTER_S, **options},
