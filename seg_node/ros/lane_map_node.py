@@ -32,7 +32,7 @@ from seg_node.ros.rgbd import stamp_ns
 from seg_node.ros.rgbd_transforms import Transforms, pose_of
 from seg_node.timing import Recorder, Stopwatch
 
-INPUT_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+INPUT_QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 MAP_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
