@@ -1,7 +1,6 @@
 """A recorded drive through seg_node: a bag by `ros2 bag play`, or a bag, video or folder by ours.
 
-ros2 launch seg_node replay.launch.py input:=drive_bag image_topic:=/camera/image_raw \
-    camera_info_topic:=/camera/camera_info
+ros2 launch seg_node replay.launch.py input:=drive_bag
 ros2 launch seg_node replay.launch.py player:=play input:=drive.mp4
 
 `ros2 bag play` keeps the recorded stamps and gives /clock, so use_sim_time is true with it; our
@@ -16,6 +15,7 @@ from launch.substitutions import EqualsSubstitution, LaunchConfiguration
 
 from launch import LaunchContext, LaunchDescription
 from seg_node import launching
+from seg_node.errors import SegNodeError
 
 PLAYERS = ('rosbag2', 'play')
 CLOCK_HZ = '200'
@@ -57,8 +57,8 @@ def generate_launch_description() -> LaunchDescription:
                 description='play: camera topic to read from a bag; empty: the first.',
             ),
             *launching.common_arguments(
-                'image',
-                'camera_info',
+                image_topic='',
+                camera_info_topic='',
                 use_sim_time=EqualsSubstitution(LaunchConfiguration('player'), 'rosbag2'),
             ),
             *launching.depth_arguments(),
@@ -73,6 +73,9 @@ def _start(context: LaunchContext) -> list[Action]:
     if not recording.exists():
         raise RuntimeError(f'input: expected a recording, there is no {recording}')
     rosbag2 = launching.text(context, 'player') == 'rosbag2'
+    if rosbag2:
+        launching.require_package('ros2bag', 'ros2bag', 'player:=rosbag2')
+    _choose_topics(context, recording if rosbag2 else None)
     player = _rosbag2(context, recording) if rosbag2 else _play(context, recording)
     return [
         *launching.transport_environment(context),
@@ -82,8 +85,32 @@ def _start(context: LaunchContext) -> list[Action]:
     ]
 
 
+def _choose_topics(context: LaunchContext, bag: Path | None) -> None:
+    """Where topics are not given: the bag's first camera, or those of our player."""
+    image = launching.text(context, 'image_topic')
+    if not image:
+        image = 'image' if bag is None else _camera_of(bag)
+        context.launch_configurations['image_topic'] = image
+    if not launching.text(context, 'camera_info_topic'):
+        place = ''.join(image.removesuffix('/compressed').rpartition('/')[:2])
+        context.launch_configurations['camera_info_topic'] = f'{place}camera_info'
+    if image.endswith('/compressed') and not launching.text(context, 'image_transport'):
+        context.launch_configurations['image_transport'] = 'compressed'
+
+
+def _camera_of(bag: Path) -> str:
+    """The topic that `python -m seg_node replay` evaluates too."""
+    try:
+        from seg_node.replay.plan import Request, make_plan
+    except ImportError as error:
+        raise RuntimeError(f'image_topic: not given, and no bag can be read: {error}') from None
+    try:
+        return make_plan(Request(bags=(bag,), depth='none')).drives[0].camera
+    except SegNodeError as error:
+        raise RuntimeError(f'input: {error}') from None
+
+
 def _rosbag2(context: LaunchContext, recording: Path) -> Action:
-    launching.require_package('ros2bag', 'ros2bag', 'player:=rosbag2')
     command = ['ros2', 'bag', 'play', str(recording), '--clock', CLOCK_HZ]
     command += ['--delay', launching.text(context, 'delay')]
     rate = launching.text(context, 'rate')

@@ -107,12 +107,12 @@ def common_arguments(
         DeclareLaunchArgument(
             'image_topic',
             default_value=image_topic,
-            description='Camera image (sensor_msgs/Image, or CompressedImage).',
+            description='Camera image, raw or compressed; empty in replay: the first of the bag.',
         ),
         DeclareLaunchArgument(
             'camera_info_topic',
             default_value=camera_info_topic,
-            description='Intrinsics of that camera (sensor_msgs/CameraInfo).',
+            description='CameraInfo of that camera; empty in replay: beside the image.',
         ),
         DeclareLaunchArgument(
             'image_transport',
