@@ -12,11 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
+from seg_node.benchmark.scene import road_scene
 from seg_node.errors import SegNodeError
 from seg_node.frames import Frame
+from seg_node.geometry import Size
 from seg_node.model.loader import load_model
 from seg_node.model.runner import RunOptions
 from seg_node.pipeline import Segmenter
@@ -26,8 +27,7 @@ from seg_node.timing import Stopwatch
 def measure(case: dict[str, Any]) -> dict[str, Any]:
     """Cold start (s, from the process's creation to the first mask), memory (MB), stage times.
 
-    `case`: model, backend, precision, threads, device, cache_dir, width, height, frames. The
-    picture is smooth noise: the network's time does not depend on what it sees.
+    `case`: model, backend, precision, threads, device, cache_dir, width, height, frames.
     """
     options = RunOptions(
         backend=case['backend'],
@@ -38,8 +38,7 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     )
     loaded = load_model(case['model'], options)
     segmenter = Segmenter(loaded.runner)
-    noise = np.random.default_rng(0).integers(0, 255, (case['height'], case['width'], 3), np.uint8)
-    frame = Frame(noise, 'bgr')
+    frame = Frame(road_scene(Size(case['width'], case['height'])), 'bgr')
     segmenter(frame)
     process = psutil.Process()
     cold_start_s = time.time() - process.create_time()

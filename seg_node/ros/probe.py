@@ -70,6 +70,21 @@ class Probe(Node):
             time.sleep(0.02)
         raise InputError(f'{self._answer}: expected a running node, none after {timeout_s:.0f} s')
 
+    def warm_up(self, pixels: Array, timeout_s: float = 20.0) -> None:
+        """Send frames until the first answer: both directions are then connected.
+
+        They do not count. Raises `InputError` when no answer comes in time.
+        """
+        end = time.monotonic() + timeout_s
+        while not self.trip.answered:
+            if time.monotonic() > end:
+                raise InputError(f'{self._answer}: no answer after {timeout_s:.0f} s')
+            self.send(pixels)
+            time.sleep(0.1)
+        with self._lock:
+            self._flying.clear()
+        self.trip = Trip()
+
     def send_all(self, frames: Iterable[Array], rate: float) -> None:
         """Send uint8 (H, W, 3) BGR frames, `rate` a second, and wait for the last answers."""
         due = time.monotonic()
