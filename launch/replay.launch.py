@@ -111,14 +111,26 @@ def _camera_of(bag: Path) -> str:
 
 
 def _rosbag2(context: LaunchContext, recording: Path) -> Action:
-    command = ['ros2', 'bag', 'play', str(recording), '--clock', CLOCK_HZ]
+    command = ['ros2', 'bag', 'play', str(recording), '--disable-keyboard-controls']
     command += ['--delay', launching.text(context, 'delay')]
+    if not _has_clock(recording):  # a simulator's own clock fits the stamps, --clock hides it
+        command += ['--clock', CLOCK_HZ]
     rate = launching.text(context, 'rate')
     if rate:
         command += ['--rate', rate]
     if launching.flag(context, 'loop'):
         command.append('--loop')
     return ExecuteProcess(cmd=command, output='screen', on_exit=_end())
+
+
+def _has_clock(recording: Path) -> bool:
+    try:
+        from seg_node.replay.bag import Bag
+
+        with Bag(recording) as bag:
+            return bag.topic('/clock') is not None
+    except (ImportError, SegNodeError):
+        return False  # ros2 bag play says what is wrong with the bag
 
 
 def _play(context: LaunchContext, recording: Path) -> Action:
