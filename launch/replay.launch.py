@@ -11,7 +11,7 @@ from pathlib import Path
 
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown
-from launch.substitutions import EqualsSubstitution, LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, PythonExpression
 
 from launch import LaunchContext, LaunchDescription
 from seg_node import launching
@@ -59,7 +59,9 @@ def generate_launch_description() -> LaunchDescription:
             *launching.common_arguments(
                 image_topic='',
                 camera_info_topic='',
-                use_sim_time=EqualsSubstitution(LaunchConfiguration('player'), 'rosbag2'),
+                use_sim_time=PythonExpression(
+                    ["'true' if '", LaunchConfiguration('player'), "' == 'rosbag2' else 'false'"]
+                ),
             ),
             *launching.depth_arguments(),
             *launching.use_arguments(),
