@@ -24,6 +24,7 @@ from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 from launch_ros.ros_adapters import get_ros_node
 
 from launch import LaunchContext
+from seg_node.ros.dds import profile_path
 from seg_node.share import share_dir
 
 BOOLEANS = ('true', 'false')
@@ -217,7 +218,7 @@ def transport_environment(context: LaunchContext) -> list[Action]:
     """
     wanted = dict(ALLOCATOR)
     if 'FASTRTPS_DEFAULT_PROFILES_FILE' not in context.environment:  # the name until Iron
-        wanted['FASTDDS_DEFAULT_PROFILES_FILE'] = str(share_dir() / 'config' / 'fastdds.xml')
+        wanted['FASTDDS_DEFAULT_PROFILES_FILE'] = str(profile_path())
     return [
         SetEnvironmentVariable(name, value)
         for name, value in wanted.items()

@@ -18,7 +18,8 @@ from seg_node.ros.dds import inspect
 
 _PACKAGES = ('numpy', 'opencv-python-headless', 'openvino', 'onnxruntime', 'rosbags', 'pydantic')
 _FAST_FLAGS = ('avx512_vnni', 'avx_vnni', 'amx_int8', 'asimddp')
-_SHM_NEEDED = 256 * 1024 * 1024
+_SHM_NEEDED = 48 * 1024 * 1024
+_SHM_WANTED = 512 * 1024 * 1024
 
 
 def check_machine(model: Path | None) -> Iterator[Finding]:
@@ -82,6 +83,8 @@ def _shared_memory() -> Finding:
     if free < _SHM_NEEDED:
         advice = 'a container wants --shm-size=1g (Docker) to pass camera frames'
         return Finding('error', 'shared memory', message, advice)
+    if free < _SHM_WANTED:
+        return Finding('warning', 'shared memory', f'{message}: enough for 1280x720', advice)
     return Finding('ok', 'shared memory', message)
 
 

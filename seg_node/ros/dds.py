@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,14 @@ from seg_node.share import share_dir
 
 PROFILE_VARIABLE = 'FASTDDS_DEFAULT_PROFILES_FILE'
 _OLD_VARIABLE = 'FASTRTPS_DEFAULT_PROFILES_FILE'
-_NEEDED_SEGMENT = 32 * 1024 * 1024
+_MEBIBYTE = 1024 * 1024
+_NEEDED_SEGMENT = 12 * _MEBIBYTE
+"""Bytes of shared memory below which frames of 1280x720 get lost."""
+_WANTED_SEGMENT = 32 * _MEBIBYTE
 """Bytes of shared memory below which frames of 1920x1080 get lost."""
+_ROOMY = 512 * _MEBIBYTE
+"""Free bytes in /dev/shm for eight processes with the large profile."""
+_SHM = Path('/dev/shm')
 
 
 @dataclass(frozen=True)
@@ -28,9 +35,24 @@ class Transport:
     message: str
 
 
-def profile_path() -> Path:
-    """The Fast DDS profile that ships with the package."""
-    return share_dir() / 'config' / 'fastdds.xml'
+def profile_path(free: int | None = None) -> Path:
+    """The Fast DDS profile that ships with the package and fits this machine.
+
+    `free` is the room in /dev/shm in bytes. Fast DDS takes a process's segment whole when it
+    starts; where that fails the process is left with UDP, which loses most camera frames. A
+    container has 64 MiB unless told otherwise, so little room means `fastdds_small.xml`.
+    """
+    room = free_shared_memory() if free is None else free
+    name = 'fastdds.xml' if room >= _ROOMY else 'fastdds_small.xml'
+    return share_dir() / 'config' / name
+
+
+def free_shared_memory() -> int:
+    """Bytes free in /dev/shm; 0 where there is none."""
+    try:
+        return shutil.disk_usage(_SHM).free
+    except OSError:
+        return 0
 
 
 def use_shipped_profile() -> None:
@@ -48,17 +70,19 @@ def tune_allocator() -> bool:
     Halves the time of a 1280x720 frame. False where the C library has no mallopt.
     """
     m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
-    mebibyte = 1024 * 1024
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
     settings = ((m_mmap_threshold, 32), (m_trim_threshold, 512), (m_top_pad, 64))
-    return all(mallopt(what, size * mebibyte) == 1 for what, size in settings)
+    return all(mallopt(what, size * _MEBIBYTE) == 1 for what, size in settings)
 
 
-def inspect(environment: dict[str, str] | None = None) -> Transport:
-    """Whether the environment's DDS settings let camera frames through."""
+def inspect(environment: dict[str, str] | None = None, free: int | None = None) -> Transport:
+    """Whether the DDS settings of the environment and /dev/shm let camera frames through.
+
+    `free` is the room in /dev/shm in bytes; it counts unless this process has its segment.
+    """
     env = dict(os.environ) if environment is None else environment
     rmw = env.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
     if rmw not in ('rmw_fastrtps_cpp', 'rmw_fastrtps_dynamic_cpp'):
@@ -77,7 +101,27 @@ def inspect(environment: dict[str, str] | None = None) -> Transport:
             f'Fast DDS profile {given}: expected a shared-memory segment of at least '
             f'{_NEEDED_SEGMENT} bytes, got {segment or "the default"}: {advice}',
         )
-    return Transport(True, f'Fast DDS profile {given}, {segment >> 20} MiB of shared memory')
+    room = free_shared_memory() if free is None else free
+    if room < segment and _largest_mapped() < segment:
+        return Transport(
+            False,
+            f'Fast DDS profile {given} wants {segment >> 20} MiB of shared memory, /dev/shm has '
+            f'{room >> 20} MiB: frames go over UDP and get lost; in Docker: --shm-size=1g',
+        )
+    small = '' if segment >= _WANTED_SEGMENT else ', enough for 1280x720; in Docker: --shm-size=1g'
+    return Transport(
+        True, f'Fast DDS profile {given}, {segment >> 20} MiB of shared memory{small}'
+    )
+
+
+def _largest_mapped() -> int:
+    """Bytes of the largest Fast DDS segment that this process has mapped."""
+    try:
+        lines = Path('/proc/self/maps').read_text(encoding='utf-8').splitlines()
+    except OSError:
+        return 0
+    ranges = [line.split()[0].split('-') for line in lines if f'{_SHM}/fastdds_' in line]
+    return max((int(end, 16) - int(start, 16) for start, end in ranges), default=0)
 
 
 def _segment_size(path: Path) -> int:

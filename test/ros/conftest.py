@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,8 +34,8 @@ else:
     from sensor_msgs.msg import CameraInfo, Image
 
 from seg_node.frames import fill_image
+from seg_node.ros.dds import profile_path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 LIMIT_S = 60.0
 
 
@@ -208,7 +207,7 @@ def graph(request, tmp_path_factory):
         'ROS_DOMAIN_ID': str(request.module.DOMAIN),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         'AMENT_PREFIX_PATH': sys.prefix,
-        'FASTDDS_DEFAULT_PROFILES_FILE': str(REPOSITORY / 'config' / 'fastdds.xml'),
+        'FASTDDS_DEFAULT_PROFILES_FILE': str(profile_path()),
         'XDG_CACHE_HOME': str(tmp_path_factory.mktemp('cache')),
         'ROS_LOG_DIR': str(tmp_path_factory.mktemp('log')),
     }

@@ -6,14 +6,35 @@ import pytest
 
 from seg_node.ros.dds import inspect, profile_path
 
+DOMAIN = 54
+ROOMY = 1 << 30
 ADVICE = 'export FASTDDS_DEFAULT_PROFILES_FILE='
 
 
 def test_the_shipped_profile_is_fit():
     for variable in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
-        found = inspect({variable: str(profile_path())})
+        found = inspect({variable: str(profile_path(free=ROOMY))}, free=ROOMY)
         assert found.fit
         assert '64 MiB' in found.message
+        assert 'Docker' not in found.message
+
+
+def test_a_container_with_64_mib_of_shared_memory():
+    profile = profile_path(free=64 << 20)
+    assert profile.is_file()
+    found = inspect({'FASTDDS_DEFAULT_PROFILES_FILE': str(profile)}, free=64 << 20)
+    assert found.fit
+    assert '12 MiB' in found.message
+    assert '--shm-size' in found.message
+    large = str(profile_path(free=ROOMY))
+    lost = inspect({'FASTDDS_DEFAULT_PROFILES_FILE': large}, free=50 << 20)
+    assert not lost.fit
+    assert 'wants 64 MiB of shared memory, /dev/shm has 50 MiB' in lost.message
+
+
+def test_the_own_segment_counts_as_taken(tester):
+    environment = {'FASTDDS_DEFAULT_PROFILES_FILE': str(profile_path())}
+    assert inspect(environment, free=0).fit
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_arguments_that_cannot_be_end_the_process_with_one_line(started, name, p
 
 def test_a_transport_profile_that_loses_frames_is_named(started):
     process = started['profile']
-    process.wait_line(r'WARN.*small\.xml: expected a shared-memory segment of at least 33554432')
+    process.wait_line(r'WARN.*small\.xml: expected a shared-memory segment of at least 12582912')
     process.wait_line('autostart is off: waiting to be configured')
     assert process.interrupt(times=2) == 0
 
