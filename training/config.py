@@ -21,6 +21,8 @@ MARKING = ClassSet(('background', 'lane_marking'), (LANE.colours[0], LANE.colour
 
 CLASS_SETS: dict[str, ClassSet] = {'lane': LANE, 'marking': MARKING, 'lane_types': LANE_TYPES}
 
+Precision = Literal['auto', '32-true', 'bf16-mixed', '16-mixed']
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True)
@@ -65,6 +67,8 @@ class SetPart(_Part):
     seed: int = 0
     split: str | None = None
     weight: float = Field(1.0, ge=0)
+    domain: str = ''
+    """Sets of one domain have their turn together (`DataPart.turns`)."""
     limit: int | None = Field(None, ge=1)
     licence: str = ''
     origin: str = ''
@@ -77,6 +81,8 @@ class DataPart(_Part):
     cache: str = 'out/cache'
     cache_height: int = 360
     cache_width: int = 640
+    turns: int | None = Field(None, ge=1)
+    """Batches from one domain before the next one has its turn; None mixes all in each batch."""
     train: tuple[SetPart, ...] = ()
     evaluate: tuple[SetPart, ...] = ()
     calibrate: tuple[SetPart, ...] = ()
@@ -133,7 +139,8 @@ class LoopPart(_Part):
     evaluate_every: int = Field(500, ge=1)
     evaluate_limit: int | None = Field(None, ge=1)
     """Pictures a set while training; `inference.py` and the model card take all."""
-    precision: Literal['32-true', 'bf16-mixed'] = 'bf16-mixed'
+    precision: Precision = 'auto'
+    """`auto`: bf16 where the hardware has it, fp16 on a GPU without, 32 bit else."""
     ema: float = 0.998
     workers: int = Field(1, ge=0)
     threads: int = Field(2, ge=1)

@@ -45,25 +45,26 @@ def normalise(picture: Tensor, part: InputPart) -> Tensor:
     """(x / 255 - mean) / std: float32 (N, 3, H, W) from uint8 of the same shape."""
     x = picture.float().div_(255)
     if any(part.mean):
-        x = x - torch.tensor(part.mean).view(1, 3, 1, 1)
+        x = x - torch.tensor(part.mean, device=x.device).view(1, 3, 1, 1)
     if any(s != 1 for s in part.std):
-        x = x / torch.tensor(part.std).view(1, 3, 1, 1)
+        x = x / torch.tensor(part.std, device=x.device).view(1, 3, 1, 1)
     return x.contiguous(memory_format=torch.channels_last)
 
 
 def torch_scorer(model: nn.Module, recipe: Recipe, bf16: bool = False) -> Scorer:
-    """Scores by a torch network in evaluation mode."""
+    """Scores by a torch network in evaluation mode, on the device where it is."""
     model.eval()
+    device = next(model.parameters()).device
 
     @torch.inference_mode()
     def score(image: U8) -> U8:
-        x = normalise(torch.from_numpy(image).permute(2, 0, 1)[None], recipe.input)
-        with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
+        x = normalise(torch.from_numpy(image).permute(2, 0, 1)[None].to(device), recipe.input)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             logits = model(x)
         logits = logits.float()
         sigmoid = recipe.head == 'sigmoid'
         p = torch.sigmoid(logits) if sigmoid else torch.softmax(logits, 1)[:, 1:]
-        return p[0].mul_(255).round_().to(torch.uint8).numpy()
+        return p[0].mul_(255).round_().to(torch.uint8).cpu().numpy()
 
     return score
 

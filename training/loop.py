@@ -1,4 +1,8 @@
-"""The training loop, on Lightning Fabric: steps, evaluation, checkpoints, resume."""
+"""The training loop, on Lightning Fabric: steps, evaluation, checkpoints, resume.
+
+Everything random depends on the recipe's seed, the step and the process alone: a resumed run needs
+no generator's state, and runs on in whatever number of processes.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,15 @@ import csv
 import logging
 import math
 import time
-from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
-from lightning.fabric import Fabric
-from lightning.fabric.loggers import TensorBoardLogger
 from rich.console import Console
-from torch import Tensor
+from torch import Tensor, nn
 
 from seg_node.errors import ConfigError, SegNodeError
 from seg_node.files import write_atomic
@@ -24,7 +27,7 @@ from seg_node_training.checkpoint import epoch_path, load_state, save_checkpoint
 from seg_node_training.config import Recipe, resolve
 from seg_node_training.curves import plot_history
 from seg_node_training.data.cache import CachedSet
-from seg_node_training.data.mixing import MixedPairs, StepLoader
+from seg_node_training.data.mixing import MixedPairs, Slice, StepLoader, Turns
 from seg_node_training.ema import Ema
 from seg_node_training.evaluate import (
     evaluate_sets,
@@ -33,6 +36,7 @@ from seg_node_training.evaluate import (
     open_set,
     torch_scorer,
 )
+from seg_node_training.machine import Machine, StopRequest
 from seg_node_training.models import build_model, count_parameters
 from seg_node_training.objective import build_loss
 from seg_node_training.schedules import Schedule, build_optimizer
@@ -44,20 +48,27 @@ log = logging.getLogger('seg_node_training')
 class Trainer:
     """One run: builds everything from a recipe, trains, saves, resumes.
 
-    `state`: what `load_checkpoint` gave, to go on from; its history goes on as well.
+    `state`: what `load_checkpoint` gave, to go on from; its history goes on as well. With DDP each
+    process has one; the first alone writes and evaluates. Batches are those of the recipe, split
+    among the processes, so a step is the same step in whichever number of them. Batch
+    normalisation is synchronised on GPUs; on CPUs, where torch cannot, each process has its own.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, state: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        state: dict[str, Any] | None = None,
+        machine: Machine | None = None,
+    ) -> None:
         torch.set_num_threads(recipe.loop.threads)
         self.recipe, self.folder = recipe, folder
-        board = TensorBoardLogger(folder, name='tensorboard', version='')
-        self.fabric = Fabric(
-            accelerator='cpu', devices=1, precision=recipe.loop.precision, loggers=board
-        )
-        self.fabric.launch()
+        self.fabric = (machine or Machine()).fabric(recipe.loop.precision, folder)
         self.fabric.seed_everything(recipe.loop.seed, verbose=False)
         model = build_model(recipe.model.name, recipe.outputs, **recipe.model.options)
-        model = model.to(memory_format=torch.channels_last)
+        if self.fabric.world_size > 1 and self.fabric.device.type == 'cuda':
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        model = model.to(self.fabric.device, memory_format=torch.channels_last)
         self.ema = Ema(model, recipe.loop.ema)
         optimizer = build_optimizer(model, recipe.optimizer)
         self.schedule = Schedule(optimizer, recipe.optimizer, recipe.loop)
@@ -81,7 +92,13 @@ class Trainer:
         self.history = list(state['history'])
         self.lineage = list(state.get('lineage', []))
         self.epoch_loss, self.epoch_count = state.get('epoch', (0.0, 0))
-        torch.set_rng_state(state['rng'])
+        scaler = self._scaler()
+        if scaler is not None and state.get('scaler'):
+            scaler.load_state_dict(state['scaler'])
+
+    def _scaler(self) -> Any:
+        """The gradient scaler of fp16; None with other precisions."""
+        return getattr(self.fabric.strategy.precision, 'scaler', None)
 
     def start_from(self, state: dict[str, Any]) -> None:
         """Begin with another run's averaged weights; schedule and history begin anew.
@@ -95,6 +112,7 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs to go on as if it had never stopped."""
+        scaler = self._scaler()
         return {
             'recipe': self.recipe.model_dump(mode='json'),
             'model': self.model.module.state_dict(),
@@ -107,15 +125,16 @@ class Trainer:
             'history': self.history,
             'lineage': self.lineage,
             'epoch': (self.epoch_loss, self.epoch_count),
-            'rng': torch.get_rng_state(),
+            'scaler': scaler.state_dict() if scaler is not None else None,
         }
 
     def save(self) -> Path:
-        """Write the checkpoint of the present epoch and the curves so far."""
+        """Write the checkpoint of the present epoch and the curves so far (the first process)."""
         epoch = math.ceil(self.step / self.recipe.loop.steps_per_epoch)
         path = epoch_path(self.folder, self.recipe.prefix_name, epoch)
-        save_checkpoint(path, self.state())
-        self._write_history()
+        if self.fabric.is_global_zero:
+            save_checkpoint(path, self.state())
+            self._write_history()
         return path
 
     def _write_history(self) -> None:
@@ -127,24 +146,35 @@ class Trainer:
 
     def pairs(self) -> MixedPairs:
         """The mixture of the recipe's training sets, decoded into the cache where needed."""
-        data = self.recipe.data
-        adapters = [open_set(part, self.recipe) for part in data.train]
-        sets = [
-            CachedSet(a, resolve(data.cache), data.cache_height, data.cache_width)
-            for a in adapters
-        ]
+        recipe, data = self.recipe, self.recipe.data
+        adapters = [open_set(part, recipe) for part in data.train]
+        with self.fabric.rank_zero_first(local=True):
+            sets = [
+                CachedSet(a, resolve(data.cache), data.cache_height, data.cache_width)
+                for a in adapters
+            ]
         weights = [part.weight for part in data.train]
-        recipe = self.recipe
-        return MixedPairs(sets, weights, recipe.augmentation, recipe.loop.seed, self.encode)
+        turns = None
+        if data.turns:
+            domains = tuple(part.domain for part in data.train)
+            turns = Turns(domains, data.turns * recipe.loop.batch_size)
+        return MixedPairs(sets, weights, recipe.augmentation, recipe.loop.seed, self.encode, turns)
+
+    def _seed_step(self) -> None:
+        """Seed what torch draws in this step (dropout)."""
+        entropy = (self.recipe.loop.seed, self.step, self.fabric.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     def train_step(self, images: Tensor, targets: Tensor) -> float | None:
         """One optimizer step; None (and no step of the weights) when the loss is not finite."""
         self.model.train()
+        self._seed_step()
+        images, targets = self.fabric.to_device((images, targets))
         if self.recipe.input.colour_order == 'rgb':
             images = images.flip(1)
         loss = self.loss(self.model(normalise(images, self.recipe.input)), targets)
         self.optimizer.zero_grad(set_to_none=True)
-        value = float(loss.detach())
+        value = self._agreed(loss.detach())
         if not math.isfinite(value):
             self.bad_batches += 1
             log.warning('step %d: loss is %s, batch skipped', self.step, value)
@@ -162,68 +192,96 @@ class Trainer:
         self.ema.update(self.model.module)
         return value
 
+    def _agreed(self, value: Tensor) -> float:
+        """Mean over the processes, so that all of them decide alike."""
+        if self.fabric.world_size == 1:
+            return float(value)
+        return float(self.fabric.all_reduce(value, reduce_op='mean'))
+
     def run(self, until: int | None = None) -> None:
         """Train to step `until` (the recipe's end by default), saving each epoch and at the end.
 
-        Ctrl-C saves where it stands before it goes on up.
+        Ctrl-C (or SIGTERM) lets the step end, saves, and raises `KeyboardInterrupt`.
         """
         loop = self.recipe.loop
         goal = min(until or loop.steps, loop.steps)
         if self.step >= goal:
             raise ConfigError(f'training: already at step {self.step} of {goal}; nothing to do')
+        first = self.fabric.is_global_zero
+        if first:
+            self._write_recipe()
+        log.info('%s: %d parameters', self.recipe.model.name, count_parameters(self.model))
+        part = Slice(self.fabric.global_rank, self.fabric.world_size)
+        loader = StepLoader(
+            self.pairs(), self.step, goal, loop.batch_size, loop.workers, part=part
+        )
+        with StopRequest() as stop, progress_bar() if first else nullcontext() as bar:
+            shown = _Shown(bar, goal, self.step)
+            self._steps(loader, shown, stop)
+        saved = self.save()
+        if self._stop_agreed(stop):
+            if first:
+                Console(stderr=True).print(f'interrupted; saved {saved}')
+            raise KeyboardInterrupt
+        if first:
+            plot_history(self.history, self.folder / 'curves.png', self.recipe.name)
+        self.fabric.barrier()
+
+    def _write_recipe(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with write_atomic(self.folder / 'recipe.yaml') as temporary:
             temporary.write_text(yaml.safe_dump(self.recipe.model_dump(mode='json')))
-        log.info('%s: %d parameters', self.recipe.model.name, count_parameters(self.model))
-        loader = StepLoader(self.pairs(), self.step, goal, loop.batch_size, loop.workers)
-        try:
-            with progress_bar() as bar:
-                task = bar.add_task('train', total=goal, completed=self.step)
-                self._steps(loader, lambda text: bar.update(task, advance=1, description=text))
-        except KeyboardInterrupt:
-            Console(stderr=True).print(f'interrupted; saved {self.save()}')
-            raise
-        self.save()
-        plot_history(self.history, self.folder / 'curves.png', self.recipe.name)
 
-    def _steps(self, loader: Any, shown: Callable[[str], None]) -> None:
+    def _stop_agreed(self, stop: StopRequest) -> bool:
+        """Whether any process was asked to stop: all must leave after the same step."""
+        if self.fabric.world_size == 1:
+            return stop.wanted
+        wanted = torch.tensor(float(stop.wanted), device=self.fabric.device)
+        return float(self.fabric.all_reduce(wanted, reduce_op='sum')) > 0
+
+    def _steps(self, loader: StepLoader, shown: _Shown, stop: StopRequest) -> None:
         loop = self.recipe.loop
-        begin, waited, since = time.perf_counter(), 0.0, self.step
-        mark = begin
+        timer = _Timer(self.step)
         for images, targets in loader:
-            waited += time.perf_counter() - mark
+            timer.batch_came()
             value = self.train_step(images, targets)
             self.schedule.after_step()
             self.step += 1
             if value is not None:
                 self.epoch_loss += value
                 self.epoch_count += 1
-                shown(f'loss {value:.3f}')
+            shown(value)
             if self.step % loop.steps_per_epoch == 0:
-                elapsed = time.perf_counter() - begin
-                mean = self.epoch_loss / max(1, self.epoch_count)
-                self.epoch_loss, self.epoch_count = 0.0, 0
-                row: dict[str, Any] = {
-                    'step': self.step,
-                    'loss': mean,
-                    'rate': self.schedule.rate,
-                    'seconds_per_step': elapsed / (self.step - since),
-                    'waiting_share': waited / elapsed,
-                    'skipped_batches': self.bad_batches,
-                }
-                if self.step % loop.evaluate_every == 0 and self.recipe.data.evaluate:
-                    row.update(self.evaluate())
-                self.history.append(row)
-                numbers = {k: v for k, v in row.items() if k != 'step' and v is not None}
-                self.fabric.log_dict(numbers, self.step)
-                log.info('%s', '  '.join(f'{k} {_short(v)}' for k, v in row.items()))
-                self.schedule.after_epoch(mean)
-                self.save()
+                self._end_epoch(timer)
                 if self._stalled():
                     log.info('no lower loss for %d epochs: stopped', loop.stop_after)
                     return
-                begin, waited, since = time.perf_counter(), 0.0, self.step
-            mark = time.perf_counter()
+                timer = _Timer(self.step)
+            if self._stop_agreed(stop):
+                return
+            timer.step_done()
+
+    def _end_epoch(self, timer: _Timer) -> None:
+        mean = self.epoch_loss / max(1, self.epoch_count)
+        self.epoch_loss, self.epoch_count = 0.0, 0
+        row: dict[str, Any] = {
+            'step': self.step,
+            'loss': mean,
+            'rate': self.schedule.rate,
+            **timer.figures(self.step),
+            'skipped_batches': self.bad_batches,
+        }
+        due = self.step % self.recipe.loop.evaluate_every == 0 and self.recipe.data.evaluate
+        if due and self.fabric.is_global_zero:
+            row.update(self.evaluate())
+        self.fabric.barrier()
+        self.history.append(row)
+        numbers = {k: v for k, v in row.items() if k != 'step' and v is not None}
+        self.fabric.log_dict(numbers, self.step)
+        if self.fabric.is_global_zero:
+            log.info('%s', '  '.join(f'{k} {_short(v)}' for k, v in row.items()))
+        self.schedule.after_epoch(mean)
+        self.save()
 
     def _stalled(self) -> bool:
         """Whether the mean loss has not fallen for the recipe's number of epochs."""
@@ -236,13 +294,49 @@ class Trainer:
     def evaluate(self) -> dict[str, float]:
         """IoU of the averaged weights on the recipe's evaluation sets."""
         scorer = torch_scorer(
-            self.ema.model, self.recipe, bf16=self.recipe.loop.precision == 'bf16-mixed'
+            self.ema.model,
+            self.recipe,
+            bf16=self.fabric.strategy.precision.precision == 'bf16-mixed',
         )
         parts = self.recipe.data.evaluate
         if self.recipe.loop.evaluate_limit:
             limit = {'limit': self.recipe.loop.evaluate_limit}
             parts = tuple(part.model_copy(update=limit) for part in parts)
         return figures(evaluate_sets(scorer, self.recipe, parts))
+
+
+class _Timer:
+    """How long the steps of an epoch took, and what share of it went into waiting for data."""
+
+    def __init__(self, step: int) -> None:
+        self._since, self._waited = step, 0.0
+        self._begin = self._mark = time.perf_counter()
+
+    def batch_came(self) -> None:
+        self._waited += time.perf_counter() - self._mark
+
+    def step_done(self) -> None:
+        self._mark = time.perf_counter()
+
+    def figures(self, step: int) -> dict[str, float]:
+        elapsed = time.perf_counter() - self._begin
+        return {
+            'seconds_per_step': elapsed / (step - self._since),
+            'waiting_share': self._waited / elapsed,
+        }
+
+
+class _Shown:
+    """The progress bar of the first process; nothing in the others."""
+
+    def __init__(self, bar: Any, goal: int, step: int) -> None:
+        self._bar = bar
+        self._task = bar.add_task('train', total=goal, completed=step) if bar else None
+
+    def __call__(self, loss: float | None) -> None:
+        if self._bar:
+            text = 'batch skipped' if loss is None else f'loss {loss:.3f}'
+            self._bar.update(self._task, advance=1, description=text)
 
 
 def _short(value: Any) -> str:

@@ -1,13 +1,48 @@
-"""Losses that count only the pixels somebody knows something about."""
+"""Losses that count only the pixels somebody knows something about.
+
+All are ratios of sums over the batch, and the batch is that of all processes: with DDP the sums
+are added over the processes first, so that two processes compute what one would, even where one
+of them sees few known pixels. (Lovász is no such ratio: it is the mean over the processes.)
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.nn import functional as F
 
 UNKNOWN = 255
 """Code of an unknown pixel in the uint8 targets; 0..254 is a probability times 254."""
+
+
+class _AddedOverProcesses(torch.autograd.Function):
+    """Sum over the processes; its gradient is the sum of theirs, which DDP then averages."""
+
+    @staticmethod
+    def forward(_: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def over_processes(value: Tensor) -> Tensor:
+    """`value` added over all processes of a DDP run; itself in a run of one process."""
+    if not distributed.is_available() or not distributed.is_initialized():
+        return value
+    return _AddedOverProcesses.apply(value) if distributed.get_world_size() > 1 else value
+
+
+def class_sums(planes: Tensor) -> Tensor:
+    """Sums (K,) of float (N, K, H, W) over the batch of all processes."""
+    return over_processes(planes.sum((0, 2, 3)))
 
 
 def split_target(target: Tensor) -> tuple[Tensor, Tensor]:
@@ -23,8 +58,8 @@ def masked_bce(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
     nothing, neither to the sum nor to the mean over classes.
     """
     loss = F.binary_cross_entropy_with_logits(logits, target, reduction='none') * known
-    count = known.sum((0, 2, 3))
-    per_class = loss.sum((0, 2, 3)) / count.clamp(min=1)
+    count = class_sums(known)
+    per_class = class_sums(loss) / count.clamp(min=1)
     present = count > 0
     return per_class.sum() / present.sum().clamp(min=1)
 
@@ -37,10 +72,9 @@ def masked_dice(logits: Tensor, target: Tensor, known: Tensor, smooth: float = 1
     """
     p = torch.sigmoid(logits) * known
     t = target * known
-    inter = (p * t).sum((0, 2, 3))
-    total = p.sum((0, 2, 3)) + t.sum((0, 2, 3))
+    inter, total = class_sums(p * t), class_sums(p + t)
     per_class = 1 - (2 * inter + smooth) / (total + smooth)
-    present = known.sum((0, 2, 3)) > 0
+    present = class_sums(known) > 0
     return (per_class * present).sum() / present.sum().clamp(min=1)
 
 
@@ -49,8 +83,9 @@ def masked_focal(logits: Tensor, target: Tensor, known: Tensor, gamma: float = 2
     p = torch.sigmoid(logits)
     away = (target - p).abs().pow(gamma)
     bce = F.binary_cross_entropy_with_logits(logits, target, reduction='none')
-    per_class = (away * bce * known).sum((0, 2, 3)) / known.sum((0, 2, 3)).clamp(min=1)
-    present = known.sum((0, 2, 3)) > 0
+    count = class_sums(known)
+    per_class = class_sums(away * bce * known) / count.clamp(min=1)
+    present = count > 0
     return per_class.sum() / present.sum().clamp(min=1)
 
 
@@ -59,10 +94,10 @@ def masked_tversky(
 ) -> Tensor:
     """1 - Tversky index (Salehi et al. 2017): `alpha` weighs false, `beta` missed positives."""
     p, t = torch.sigmoid(logits) * known, target * known
-    hit = (p * t).sum((0, 2, 3))
-    false, missed = p.sum((0, 2, 3)) - hit, t.sum((0, 2, 3)) - hit
+    hit = class_sums(p * t)
+    false, missed = class_sums(p) - hit, class_sums(t) - hit
     per_class = 1 - (hit + 1) / (hit + alpha * false + beta * missed + 1)
-    present = known.sum((0, 2, 3)) > 0
+    present = class_sums(known) > 0
     return (per_class * present).sum() / present.sum().clamp(min=1)
 
 
@@ -72,9 +107,11 @@ def cross_entropy(logits: Tensor, ids: Tensor, class_weights: Tensor | None = No
     `logits` (N, C, H, W); `ids` uint8 (N, 1, H, W), 255 unknown.
     """
     wanted = ids[:, 0].long()
-    if not bool((wanted != UNKNOWN).any()):
-        return logits.sum() * 0
-    return F.cross_entropy(logits, wanted, class_weights, ignore_index=UNKNOWN)
+    known = wanted != UNKNOWN
+    total = F.cross_entropy(logits, wanted, class_weights, ignore_index=UNKNOWN, reduction='sum')
+    # With class weights the mean is the weighted one, as in torch.
+    share = known.float() if class_weights is None else class_weights[wanted * known] * known
+    return over_processes(total) / over_processes(share.sum()).clamp(min=1e-6)
 
 
 def softmax_dice(logits: Tensor, ids: Tensor, smooth: float = 1.0) -> Tensor:
@@ -83,5 +120,5 @@ def softmax_dice(logits: Tensor, ids: Tensor, smooth: float = 1.0) -> Tensor:
     known = ids != UNKNOWN
     wanted = F.one_hot(ids[:, 0].long().masked_fill(~known[:, 0], 0), count).movedim(-1, 1).float()
     p, t = torch.softmax(logits, 1) * known, wanted * known
-    inter, total = (p * t).sum((0, 2, 3)), (p + t).sum((0, 2, 3))
+    inter, total = class_sums(p * t), class_sums(p + t)
     return (1 - (2 * inter + smooth) / (total + smooth))[1:].mean()

@@ -81,7 +81,8 @@ def build_loss(recipe: Recipe, model: nn.Module) -> Term:
         total = logits.sum() * 0
         for name, weight in wanted.items():
             if name == 'ce' and weights is not None:
-                total = total + weight * cross_entropy(logits, codes, weights)
+                given = weights.to(logits.device)
+                total = total + weight * cross_entropy(logits, codes, given)
             else:
                 total = total + weight * known[name](logits, codes)
         if recipe.loss.l2:

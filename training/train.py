@@ -10,12 +10,15 @@ from pathlib import Path
 if __package__ in (None, ''):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
 from seg_node.errors import ConfigError, SegNodeError
 from seg_node_training.checkpoint import latest_checkpoint, load_checkpoint
 from seg_node_training.config import Recipe, load_recipe, parse_recipe, resolve
 from seg_node_training.evaluate import open_set
 from seg_node_training.legacy import load_legacy
 from seg_node_training.loop import Trainer
+from seg_node_training.machine import Machine
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +38,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument('--overfit', type=int, help='check: learn N pictures by heart, unaugmented')
     made.add_argument('--limit', type=float, help='share of each set that is used, 0..1')
     made.add_argument('--until', type=int, help='stop after this step (the schedule stays)')
+    made.add_argument('--accelerator', choices=('auto', 'cpu', 'gpu'), default='auto')
+    made.add_argument(
+        '--devices', type=int, help='processes (DDP), one a GPU; default: every GPU, or one CPU'
+    )
+    made.add_argument('--nodes', type=int, default=1, help='machines; torchrun sets both itself')
     return made
 
 
@@ -91,13 +99,15 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.overfit is not None:
         recipe = overfitting(recipe, arguments.overfit)
     folder.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        level=logging.INFO,
-        format='%(asctime)s %(message)s',
-        handlers=[logging.StreamHandler(), logging.FileHandler(folder / 'train.log')],
-    )
+    if not rank_zero_only.rank:
+        logging.basicConfig(
+            level=logging.INFO,
+            format='%(asctime)s %(message)s',
+            handlers=[logging.StreamHandler(), logging.FileHandler(folder / 'train.log')],
+        )
     logging.getLogger('lightning').setLevel(logging.WARNING)
-    trainer = Trainer(recipe, folder, state)
+    machine = Machine(arguments.accelerator, arguments.devices or 'auto', arguments.nodes)
+    trainer = Trainer(recipe, folder, state, machine)
     if arguments.init and arguments.resume == 'F':
         trainer.start_from(load_checkpoint(Path(arguments.init)))
     trainer.run(arguments.until)

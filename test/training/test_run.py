@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +146,39 @@ def test_interrupted_and_resumed_equals_uninterrupted(pictures, tmp_path):
         torch.testing.assert_close(parts.state()['ema'][key], value, atol=1e-4, rtol=1e-4)
     assert whole.history[-1]['loss'] == pytest.approx(parts.history[-1]['loss'], abs=1e-4)
     assert [row['step'] for row in parts.history] == [4, 8, 12]
+
+
+def test_ctrl_c_at_a_random_step_ends_that_step_and_resumes_exactly(pictures, tmp_path):
+    # Dropout and a plateau schedule: what a resumed run could get wrong most easily.
+    raw = toy_recipe(pictures, tmp_path / 'cache', steps=9, steps_per_epoch=2).model_dump()
+    options = {'base': 4, 'depth': 2, 'dropout': 0.5}
+    raw['model'] = {'name': 'dropout_unet', 'options': options}
+    raw['optimizer'] |= {'schedule': 'plateau', 'patience': 0, 'warmup_steps': 0}
+    recipe = parse_recipe(raw, 'toy')
+    whole = Trainer(recipe, tmp_path / 'whole')
+    whole.run()
+    stop_at = random.randrange(1, 9)
+    parts = Trainer(recipe, tmp_path / 'parts')
+    one_step = parts.train_step
+
+    def interrupted(*batch: torch.Tensor) -> float | None:
+        if parts.step == stop_at:
+            signal.raise_signal(signal.SIGINT)
+        return one_step(*batch)
+
+    parts.train_step = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        parts.run()
+    found = latest_checkpoint(tmp_path / 'parts', 'unet')
+    rest = Trainer(recipe, tmp_path / 'parts', load_checkpoint(found))
+    assert rest.step == stop_at + 1
+    if stop_at < 8:
+        rest.run()
+    losses = [row['loss'] for row in whole.history]
+    assert [row['loss'] for row in rest.history] == pytest.approx(losses, abs=1e-4), stop_at
+    for key, value in whole.state()['model'].items():
+        torch.testing.assert_close(rest.state()['model'][key], value, msg=f'{key}, {stop_at}')
+    assert rest.schedule.rate == whole.schedule.rate
 
 
 def test_nan_batches_are_skipped_counted_and_fatal_when_they_persist(pictures, tmp_path):
