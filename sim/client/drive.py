@@ -26,6 +26,7 @@ _FIRST_IMAGE_TICKS = 30
 _FIRST_IMAGE_S = 0.5
 _SPAWN_TRIES = 50
 _DROP_M = 0.3
+_PAUSE_S = 0.002
 
 
 class Place(BaseModel):
@@ -95,12 +96,32 @@ class Tick:
     camera_poses: dict[str, Pose]
 
 
+def _nothing(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Whom a drive tells what.
+
+    say: a line for the log. connected: the server answers, with the session. pulse: called while
+    waiting for a server; what it raises ends the waiting. hangs: the client library hangs for
+    good; called in another thread.
+    """
+
+    say: Callable[[str], None] = _nothing
+    connected: Callable[[Session], None] = _nothing
+    pulse: Callable[[], None] = _nothing
+    hangs: Callable[[], None] = _nothing
+
+
 class Drive:
     """See `open_drive`."""
 
-    def __init__(self, request: DriveRequest, session: Session) -> None:
+    def __init__(self, request: DriveRequest, session: Session, reports: Reports) -> None:
         self.request = request
         self.session = session
+        self._reports = reports
         self.joiner = Joiner()
         self.ego: Any = None
         self._sensors: list[Any] = []
@@ -120,7 +141,12 @@ class Drive:
         self._spawn_ego()
         if request.autopilot or request.traffic:
             self._traffic = Traffic.start(
-                session, request.seed, request.traffic_port, request.rig.role_name
+                session,
+                request.seed,
+                request.traffic_port,
+                request.rig.role_name,
+                self._reports.say,
+                self._reports.hangs,
             )
             self._traffic.spawn(request.traffic, self.ego.get_location())
         if request.autopilot and self._traffic is not None:
@@ -136,7 +162,7 @@ class Drive:
         """One step of the world. Raises `ServerLost`."""
         timeout_s = self.request.timeout_s
         try:
-            frame = self.session.world.tick(timeout_s)
+            frame = self.session.tick(timeout_s)
             images = self.joiner.join(frame, timeout_s)
             snapshot = self.session.world.get_snapshot()
         except RuntimeError as error:
@@ -184,7 +210,7 @@ class Drive:
         if world.get_settings().synchronous_mode:
             # A new client sees no actors before the first snapshot.
             with contextlib.suppress(RuntimeError):
-                world.tick(self.request.timeout_s)
+                self.session.tick(self.request.timeout_s)
         actors = world.get_actors()
         mine = [
             a for a in actors if a.attributes.get('role_name') in (role, traffic_role(role))
@@ -270,18 +296,17 @@ class Drive:
 
     def _tick_quietly(self) -> int:
         try:
-            return int(self.session.world.tick(LOAD_TIMEOUT_S))
+            frame = self.session.tick(LOAD_TIMEOUT_S)
         except RuntimeError as error:
             raise ServerLost(f'server {self.session.address}: {first_line(error)}') from None
+        # Ticks that follow each other at once lose the Traffic Manager's wake-up (tick_watch.py).
+        time.sleep(_PAUSE_S)
+        return frame
 
 
 @contextlib.contextmanager
 def open_drive(
-    request: DriveRequest,
-    retry_s: float = 0.0,
-    say: Callable[[str], None] = lambda _: None,
-    connected: Callable[[], None] = lambda: None,
-    pulse: Callable[[], None] = lambda: None,
+    request: DriveRequest, retry_s: float = 0.0, reports: Reports = Reports()
 ) -> Iterator[Drive]:
     """Connect, spawn, and give a `Drive` whose `tick` is ready; clean up at the end.
 
@@ -289,9 +314,9 @@ def open_drive(
     Raises `ServerError`, `ServerLost`, `ConfigError`.
     """
     cameras = len(request.rig.cameras)
-    session = Session.connect(request.address, retry_s, cameras + 2, say, pulse)
-    connected()
-    drive = Drive(request, session)
+    session = Session.connect(request.address, retry_s, cameras + 2, reports.say, reports.pulse)
+    reports.connected(session)
+    drive = Drive(request, session, reports)
     started = time.monotonic()
     try:
         try:
@@ -299,7 +324,9 @@ def open_drive(
                 drive.prepare()
         except RuntimeError as error:
             raise ServerError(f'server {session.address}: {first_line(error)}') from None
-        say(f'ready in {time.monotonic() - started:.1f} s: {session.town}, {cameras} cameras')
+        reports.say(
+            f'ready in {time.monotonic() - started:.1f} s: {session.town}, {cameras} cameras'
+        )
         yield drive
     finally:
         drive.close()

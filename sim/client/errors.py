@@ -11,3 +11,7 @@ class ServerError(SegNodeError):
 
 class ServerLost(ServerError):
     """The server went away in the middle of a drive; connecting again may help."""
+
+
+class ClientFailed(ServerLost):
+    """The CARLA library crashed or hangs; the server may be well."""

@@ -11,13 +11,15 @@ from seg_node_sim.scene import Pose
 @dataclass(frozen=True)
 class Order:
     """The first message to the child. pace: simulated seconds a second, 0 = as fast as it goes;
-    retry_s: how long to try to connect.
+    retry_s: how long to try to connect; asynchronous: leave the world running by itself at the
+    end, whatever it was found like.
     """
 
     request: DriveRequest
     slots: int
     pace: float
     retry_s: float
+    asynchronous: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Connected:
-    """From the child: the server answers."""
+    """From the child: the server answers; whether its world was found in synchronous mode."""
+
+    synchronous: bool
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,9 @@ class Ticked:
 
 @dataclass(frozen=True)
 class Failed:
-    """From the child: it ends. kind: `config` (no use trying again), `server` or `lost`."""
+    """From the child: it ends. kind: `config` (no use trying again), `server`, `lost`, or `hangs`
+    (the client library does; a new child may do better).
+    """
 
     kind: str
     text: str

@@ -8,40 +8,28 @@ that reaches the program; images come through shared memory.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
+from dataclasses import replace
+from multiprocessing.connection import wait
 from typing import Any
 
 from seg_node.errors import ConfigError
+from seg_node_sim.client import messages
 from seg_node_sim.client.carla_api import require_carla
+from seg_node_sim.client.child import Child
 from seg_node_sim.client.drive import DriveRequest, Tick
-from seg_node_sim.client.errors import ServerError, ServerLost
-from seg_node_sim.client.messages import (
-    ChangeWeather,
-    Connected,
-    Failed,
-    Free,
-    Order,
-    Ready,
-    Said,
-    Stop,
-    Ticked,
-)
+from seg_node_sim.client.errors import ClientFailed, ServerError, ServerLost
 from seg_node_sim.client.session import LOAD_TIMEOUT_S
-from seg_node_sim.client.shared import SharedFrames
 from seg_node_sim.client.weather import parse_weather
 
 _SLOTS = 4
+_STARTS = 3
 _EXIT_S = 10.0
+_EXIT_UNCONNECTED_S = 1.0
 
 
 class DriveProcess:
@@ -59,34 +47,37 @@ class DriveProcess:
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.request = request
-        self._order = Order(request, _SLOTS, pace, retry_s)
+        self._order = messages.Order(request, _SLOTS, pace, retry_s)
         self._say = say
         self._wake_in, self._wake_out = socket.socketpair()
         self._watch: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Any = None
-        self._frames: SharedFrames | None = None
-        self.ready: Ready | None = None
+        self._connected = False
+        self._child: Child | None = None
+        self.ready: messages.Ready | None = None
 
     @property
     def pid(self) -> int:
         """Process id of the child."""
-        assert self._process is not None
-        return self._process.pid
+        assert self._child is not None
+        return self._child.process.pid
 
     def __enter__(self) -> DriveProcess:
         require_carla()
         try:
-            self._start()
-            patience = self._order.retry_s + LOAD_TIMEOUT_S + 4 * self.request.timeout_s
-            message = self._receive(patience)
-            if not isinstance(message, Ready):
-                raise ServerError(f'drive process: expected Ready, got {message!r}')
-            self.ready = message
+            for start in range(1, _STARTS + 1):
+                self._child = Child(self._order)
+                try:
+                    self.ready = self._wait_ready()
+                    return self
+                except ClientFailed as error:
+                    if start == _STARTS:
+                        raise
+                    self._say(f'{error}; starting another')
+                    self._end_child()
+            raise AssertionError('unreachable')
         except BaseException:
             self.stop()
             raise
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -94,7 +85,9 @@ class DriveProcess:
     def change_weather(self, text: str) -> None:
         """Another weather from the next tick on; `parse_weather` says what `text` may be."""
         parse_weather(text)
-        self._send(ChangeWeather(text))
+        child = self._child
+        if child is not None:
+            child.send(messages.ChangeWeather(text))
 
     def interrupt(self) -> None:
         """Let the iteration end soon; may be called from another thread or a signal handler."""
@@ -103,99 +96,119 @@ class DriveProcess:
 
     def __iter__(self) -> Iterator[Tick]:
         """Ticks for ever. A tick's images are valid until the next one is asked for."""
-        assert self._frames is not None
+        child = self._child
+        assert child is not None
         # A tick and its images have each their own time-out in the child, which speaks first.
         patience = 3 * self.request.timeout_s + 5.0
         while True:
             message = self._receive(patience)
             if message is None:
                 return
-            if not isinstance(message, Ticked):
+            if not isinstance(message, messages.Ticked):
                 continue
             yield Tick(
                 message.frame,
                 message.elapsed_s,
                 message.ego,
-                self._frames.images(message.slot),
+                child.frames.images(message.slot),
                 message.camera_poses,
             )
-            self._send(Free(message.slot))
+            child.send(messages.Free(message.slot))
 
     def stop(self) -> None:
         """End the child: it destroys what it spawned and gives the settings back."""
         with _signals_held():
-            process, self._process = self._process, None
-            if process is None:
-                return
-            self._send(Stop())
-            try:
-                process.wait(_EXIT_S + 2 * self.request.timeout_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            self._close()
+            self._end_child()
+            self._wake_in.close()
+            self._wake_out.close()
 
-    def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        self._frames = SharedFrames(self.request.rig, _SLOTS)
-        # Started from anywhere, the child must find the same package as this process.
-        package_root = str(Path(__file__).absolute().parents[2])
-        paths = [package_root, os.environ.get('PYTHONPATH', '')]
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
-        with theirs:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable, '-m', 'seg_node_sim.client.worker',
-                    str(theirs.fileno()), str(self._frames.descriptor),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                env={**os.environ, 'PYTHONPATH': os.pathsep.join(p for p in paths if p)},
-                pass_fds=(theirs.fileno(), self._frames.descriptor),
-                start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
-            )  # fmt: skip
-        self._connection = Connection(ours.detach())
-        self._connection.send(self._order)
+    def _wait_ready(self) -> messages.Ready:
+        patience = self._order.retry_s + LOAD_TIMEOUT_S + 4 * self.request.timeout_s
+        message = self._receive(patience)
+        if not isinstance(message, messages.Ready):
+            raise ServerError(f'drive process: expected Ready, got {message!r}')
+        return message
+
+    def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.send(messages.Stop())
+        if self.ready is None:  # it is busy spawning, and does not listen
+            child.process.terminate()
+        if not self._wait_for_end(child):
+            child.kill()
+        child.process.wait()
+        child.close()
+        self._connected = False
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _wait_for_end(self, child: Child) -> bool:
+        """Whether the child ends by itself; no use waiting once the server is gone."""
+        patience = _EXIT_S + 2 * self.request.timeout_s
+        deadline = time.monotonic() + (patience if self._connected else _EXIT_UNCONNECTED_S)
+        while (left := deadline - time.monotonic()) > 0.0:
+            sources = [child.connection, *([self._watch] if self._watch is not None else [])]
+            readable = wait(sources, left)
+            if self._watch in readable and self._server_closed():
+                return False
+            if child.connection in readable:
+                try:
+                    child.connection.recv()
+                except (EOFError, OSError):
+                    return True
+        return False
 
     def _watch_server(self) -> None:
         """Hold a connection to the server: its end tells of a killed server at once, where the
         CARLA library only runs into its time-out.
         """
+        self._connected = True
         address = self.request.address
         with contextlib.suppress(OSError):
             self._watch = socket.create_connection((address.host, address.port), 2.0)
 
     def _receive(self, patience_s: float) -> Any:
         """The next message that is not for the log; None after `interrupt`."""
+        child = self._child
+        assert child is not None
         deadline = time.monotonic() + patience_s
         while True:
-            sources = [self._connection, self._wake_out]
+            sources = [child.connection, self._wake_out]
             if self._watch is not None:
                 sources.append(self._watch)
             readable = wait(sources, max(0.0, deadline - time.monotonic()))
             if self._wake_out in readable:
                 return None
             if not readable:
-                self._kill()
+                child.kill()
                 raise ServerLost(f'server {self.request.address}: no frame for {patience_s:g} s')
-            if self._watch is not None and self._watch in readable and self._server_closed():
-                self._kill()
+            if self._watch in readable and self._server_closed():
+                child.kill()  # there is nothing left for it to clean up
                 raise ServerLost(f'server {self.request.address} went away')
-            if self._connection not in readable:
+            if child.connection not in readable:
                 continue
             try:
-                message = self._connection.recv()
+                message = child.connection.recv()
             except (EOFError, OSError):
-                raise self._ended() from None
-            if isinstance(message, Said):
+                raise self._ended(child) from None
+            if isinstance(message, messages.Said):
                 self._say(message.text)
-            elif isinstance(message, Connected):
+            elif isinstance(message, messages.Connected):
+                if not message.synchronous:  # as another child must leave it
+                    self._order = replace(self._order, asynchronous=True)
                 self._watch_server()
-            elif isinstance(message, Failed):
+            elif isinstance(message, messages.Failed):
                 raise _error(message)
             else:
                 return message
+
+    def _ended(self, child: Child) -> ServerError:
+        # A library that crashes for a dead server may do so before the socket tells of it.
+        kind = ServerLost if self._watch is None or wait([self._watch], 0.5) else ClientFailed
+        return kind(f'server {self.request.address}: {child.epitaph()}')
 
     def _server_closed(self) -> bool:
         assert self._watch is not None
@@ -208,41 +221,11 @@ class DriveProcess:
         self._watch = None
         return True
 
-    def _kill(self) -> None:
-        """The server is gone, so there is nothing for the child to clean up."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
 
-    def _ended(self) -> ServerLost:
-        assert self._process is not None
-        status = self._process.wait()
-        said = os.pread(self._log.fileno(), 1 << 16, 0).decode(errors='replace').strip()
-        last = said.splitlines()[-1] if said else 'nothing'
-        how = signal.Signals(-status).name if status < 0 else f'status {status}'
-        return ServerLost(
-            f'server {self.request.address}: the client ended with {how}, saying {last}'
-        )
-
-    def _send(self, message: Any) -> None:
-        with contextlib.suppress(OSError):
-            self._connection.send(message)
-
-    def _close(self) -> None:
-        self._connection.close()
-        self._log.close()
-        self._wake_in.close()
-        self._wake_out.close()
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
-        if self._frames is not None:
-            self._frames.close_descriptor()
-            self._frames = None
-
-
-def _error(failed: Failed) -> ServerError | ConfigError:
-    kinds = {'lost': ServerLost, 'server': ServerError, 'config': ConfigError}
+def _error(failed: messages.Failed) -> ServerError | ConfigError:
+    kinds = {
+        'lost': ServerLost, 'server': ServerError, 'config': ConfigError, 'hangs': ClientFailed
+    }  # fmt: skip
     return kinds[failed.kind](failed.text)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from seg_node.errors import ConfigError
 from seg_node_sim.client.carla_api import require_carla
 from seg_node_sim.client.errors import ServerError
+from seg_node_sim.client.tick_watch import TickWatch
 from seg_node_sim.scene import Weather
 
 LOAD_TIMEOUT_S = 180.0
@@ -40,6 +41,7 @@ class Session:
     client: Any
     world: Any
     server_version: str
+    watch: TickWatch | None = None
     _found: Any = None
     _timeout_s: float = 0.0
 
@@ -81,7 +83,7 @@ class Session:
                 f'server {address} is CARLA {version}, the client {client.get_client_version()}: '
                 'install the client of the same version if calls fail'
             )
-        return cls(address, client, world, version, world.get_settings())
+        return cls(address, client, world, version, _found=world.get_settings())
 
     def __enter__(self) -> Session:
         return self
@@ -93,6 +95,11 @@ class Session:
     def town(self) -> str:
         """Short name of the loaded map."""
         return str(self.world.get_map().name).rsplit('/', 1)[-1]
+
+    @property
+    def found_synchronous(self) -> bool:
+        """Whether the world was in synchronous mode at first, and will be so again."""
+        return bool(self._found.synchronous_mode)
 
     def towns(self) -> list[str]:
         """Short names of the maps that the server has."""
@@ -130,6 +137,14 @@ class Session:
         for name, value in zip(weather.__dataclass_fields__, weather.values()):
             setattr(wanted, name, value)
         self._call(self.world.set_weather, wanted)
+
+    def tick(self, timeout_s: float) -> int:
+        """One step of the world; its frame. Raises `RuntimeError` after `timeout_s`.
+
+        Watched while a Traffic Manager takes part (`watch`).
+        """
+        with contextlib.nullcontext() if self.watch is None else self.watch.over(self.world):
+            return int(self.world.tick(timeout_s))
 
     def begin_synchronous(self, delta_s: float) -> None:
         """From now on the world moves only on `tick`, by `delta_s` seconds each."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +19,10 @@ from seg_node.errors import ConfigError
 from seg_node_sim.client.carla_api import require_carla
 from seg_node_sim.client.errors import ServerError
 from seg_node_sim.client.session import Session, first_line
+from seg_node_sim.client.tick_watch import TickWatch
 
 _NEAR_M = 140.0
+_REST_S = 0.02
 
 
 def free_port() -> int:
@@ -50,8 +54,19 @@ class Traffic:
     _manager: Any = None
 
     @classmethod
-    def start(cls, session: Session, seed: int, port: int, role_name: str) -> Traffic:
-        """Start a Traffic Manager on `port` (0: any free one). The world must be synchronous."""
+    def start(
+        cls,
+        session: Session,
+        seed: int,
+        port: int,
+        role_name: str,
+        say: Callable[[str], None] = lambda _: None,
+        hangs: Callable[[], None] = lambda: None,
+    ) -> Traffic:
+        """Start a Traffic Manager on `port` (0: any free one). The world must be synchronous.
+
+        `hangs` is called, in another thread, when a tick hangs in it for good.
+        """
         if port:
             check_port(port)
         port = port or free_port()
@@ -63,6 +78,7 @@ class Traffic:
             manager.set_global_distance_to_leading_vehicle(3.0)
         except RuntimeError as error:
             raise ServerError(f'traffic manager on port {port}: {first_line(error)}') from None
+        session.watch = TickWatch(port, say, hangs)
         return cls(session, seed, port, role_name, _manager=manager)
 
     def spawn(self, count: int, around: Any) -> None:
@@ -87,7 +103,7 @@ class Traffic:
         answers = self.session.client.apply_batch_sync(commands, False)
         ids = [answer.actor_id for answer in answers if not answer.has_error()]
         # Actors are known to the client only after the next tick.
-        self.session.world.tick(self.session.address.timeout_s)
+        self.session.tick(self.session.address.timeout_s)
         self.vehicles = list(self.session.world.get_actors(ids))
         for vehicle in sorted(self.vehicles, key=lambda v: v.id):
             self.drive(vehicle, slower_percent=draw.uniform(-5.0, 45.0))
@@ -108,9 +124,15 @@ class Traffic:
     def shut_down(self) -> None:
         """Stop driving. Before anything that it knows of is destroyed."""
         manager, self._manager = self._manager, None
-        if manager is not None:
-            with contextlib.suppress(RuntimeError):
-                manager.shut_down()
+        if manager is None:
+            return
+        watch, self.session.watch = self.session.watch, None
+        if watch is not None:
+            watch.stop()
+        # Its thread must have come to rest: the wake-up that ends it can be lost like any other.
+        time.sleep(_REST_S)
+        with contextlib.suppress(RuntimeError):
+            manager.shut_down()
 
     def destroy(self) -> None:
         """Remove the vehicles; after `shut_down`."""

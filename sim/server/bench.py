@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from seg_node_sim.client.tick_watch import TickWatch
 from seg_node_sim.server import ServerOptions, start_server_process
 
 _SIZES = ((640, 360), (1280, 720))
@@ -71,6 +72,7 @@ def measure_cameras(
     client, world = _connect(port, town)
     manager = client.get_trafficmanager(port + 7000)
     manager.set_synchronous_mode(True)
+    watch = TickWatch(manager.get_port(), print)
     car = _spawn_car(world, 'vehicle.tesla.model3', 0)
     actors = [car, *(_spawn_car(world, 'vehicle.audi.tt', 3 + 4 * i) for i in range(cars - 1))]
     world.tick()
@@ -83,7 +85,8 @@ def measure_cameras(
     used: dict[str, float] = {}
     for number in range(ticks + 10):
         began = time.perf_counter()
-        frame = world.tick()
+        with watch.over(world):
+            frame = world.tick()
         for _, images in cameras.values():
             image = images.get(timeout=30.0)
             if number >= 10 and image.frame != frame:
@@ -93,6 +96,8 @@ def measure_cameras(
         if number >= 10:
             times.append(time.perf_counter() - began)
     used = {name: _cpu_s(p) - used[name] for name, p in processes.items()}
+    watch.stop()
+    time.sleep(0.02)
     manager.shut_down()
     for sensor, _ in cameras.values():
         sensor.stop()
@@ -126,6 +131,7 @@ def measure_lane_keeping(port: int, town: str, ticks: int, cars: int) -> dict[st
     road_map = world.get_map()
     manager = client.get_trafficmanager(port + 7000)
     manager.set_synchronous_mode(True)
+    watch = TickWatch(manager.get_port(), print)
     manager.set_random_device_seed(1)
     actors = [_spawn_car(world, 'vehicle.tesla.model3', 7 * i) for i in range(cars)]
     world.tick()
@@ -136,7 +142,8 @@ def measure_lane_keeping(port: int, town: str, ticks: int, cars: int) -> dict[st
     outside: list[float] = []
     driven = 0.0
     for _ in range(ticks):
-        world.tick()
+        with watch.over(world):
+            world.tick()
         for actor in actors:
             driven += actor.get_velocity().length() * _STEP_S
             measured = _lane_offset(road_map, actor.get_transform())
@@ -144,6 +151,8 @@ def measure_lane_keeping(port: int, town: str, ticks: int, cars: int) -> dict[st
                 offset, half_lane = measured
                 deviations.append(offset)
                 outside.append(offset + actor.bounding_box.extent.y - half_lane)
+    watch.stop()
+    time.sleep(0.02)
     manager.shut_down()
     for actor in actors:
         actor.destroy()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -113,8 +116,9 @@ def test_leftovers_of_a_killed_client_are_removed(
     with contextlib.suppress(ServerLost), DriveProcess(request) as drive:
         for _ in islice(drive, 2):
             pass
-        assert drive._process is not None
-        drive._process.kill()  # the client dies without cleaning up, in synchronous mode
+        os.kill(
+            drive.pid, signal.SIGKILL
+        )  # the client dies without cleaning up, in synchronous mode
         for _ in drive:
             pass
     assert synchronous(embedded)
@@ -122,6 +126,39 @@ def test_leftovers_of_a_killed_client_are_removed(
         assert next(iter(drive)).frame > 0
     assert actors_left(embedded) == []
     assert not synchronous(embedded)
+
+
+def test_a_client_that_crashes_while_it_spawns_is_started_again(
+    embedded: Address, request_for: Requests
+) -> None:
+    said: list[str] = []
+    drive = DriveProcess(request_for(embedded, settle=40), say=said.append)
+
+    def crash() -> None:
+        while not drive._connected:
+            time.sleep(0.005)
+        os.kill(drive.pid, signal.SIGABRT)
+
+    threading.Thread(target=crash).start()
+    with drive:
+        assert next(iter(drive)).frame > 0
+    again = [line for line in said if 'starting another' in line]
+    assert len(again) == 1 and 'SIGABRT' in again[0]
+    assert actors_left(embedded) == []
+
+
+def test_stopping_does_not_wait_for_a_dead_server(
+    request_for: Requests, free_server_port: Callable[[], int]
+) -> None:
+    options = ServerOptions(port=free_server_port(), town='Highway', exit_with_parent=True)
+    with start_server_process(options) as server:
+        address = Address('127.0.0.1', options.port, 20.0)
+        with DriveProcess(request_for(address, ('semantic',), town='')) as drive:
+            next(iter(drive))
+            server.process.kill()
+            server.process.wait()
+            stopped = time.monotonic()
+        assert time.monotonic() - stopped < 5.0  # the time-out of a call is 20 s
 
 
 def test_server_killed_in_mid_drive_is_noticed_at_once(
