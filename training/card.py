@@ -70,6 +70,7 @@ def card_text(export: Export) -> str:
         f'({", ".join(f"{k} {v}" for k, v in export.quantization["calibration"].items())}); '
         f'{export.quantization["convolutions"]} convolutions, all int8 but the head '
         f'({", ".join(export.quantization["kept_float"])}).',
+        f'- Gate: {_verdict(export.quantization["gate"])}',
         '',
         '### Figures',
         '',
@@ -107,6 +108,19 @@ def card_text(export: Export) -> str:
         '',
     ]
     return '\n'.join(lines)
+
+
+def _verdict(gate: Mapping[str, Any]) -> str:
+    """The gate's verdict as a sentence."""
+    worst = max(gate['lost_points'].values(), default=0.0)
+    said = (
+        f'at most {max(worst, 0):.2f} points of IoU lost on any class of any set (limit '
+        f'{gate["limit_points"]:g}), {gate["times_fp32"]} times as fast as fp32 in OpenVINO where '
+        'it was made.'
+    )
+    if gate['passed']:
+        return f'passed; {said}'
+    return f'**refused, written with `--force`**: {"; ".join(gate["reasons"])}. {said}'
 
 
 def _lineage(state: Mapping[str, Any]) -> str:
