@@ -14,7 +14,7 @@ from seg_node.errors import ConfigError, problems_line
 from seg_node.files import write_json
 from seg_node.progress import progress_bar
 from seg_node_sim.client.bag import BagWriter
-from seg_node_sim.client.dataset import DatasetWriter, assemble
+from seg_node_sim.client.dataset import DatasetWriter, assemble, clear_temporaries
 from seg_node_sim.client.errors import ServerLost
 from seg_node_sim.client.lane_types import LaneTypes
 from seg_node_sim.client.plan import CaptureOptions, DrivePlan, drive_file, plan_drives
@@ -53,6 +53,7 @@ def capture(
         if bag is None:
             todo = tuple(d for d in drives if not drive_file(folder, d).is_file())
         _remember(folder, options)
+        clear_temporaries(folder)
         if len(todo) < len(drives):
             say(f'{len(drives) - len(todo)} of {len(drives)} drives are there already')
     total = sum(d.frames for d in todo)

@@ -85,6 +85,13 @@ class DatasetWriter:
                 raise InputError(f'{self._folder / path}: OpenCV cannot write it')
 
 
+def clear_temporaries(folder: Path) -> None:
+    """Remove what a capture that was killed in the middle of a file has left beside it."""
+    for path in folder.rglob('.*-*'):
+        if path.is_file():
+            path.unlink()
+
+
 def assemble(folder: Path, options: CaptureOptions, drives: tuple[DrivePlan, ...]) -> int:
     """Write the lists of all finished drives; the number of their frames.
 

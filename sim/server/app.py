@@ -33,6 +33,8 @@ from seg_node_sim.server.wire import EpisodeSettings
 from seg_node_sim.server.world import World
 
 _LOG = logging.getLogger(__name__)
+_GRACE_S = 2.0
+_GRACE_LOOK_S = 0.02
 _IDLE_S = 1.0  # how often an idle server looks whether its parent still lives
 
 
@@ -47,6 +49,8 @@ class Server:
         self._managers = TrafficManagerRegister()
         self._stopping = False
         self._serving = False
+        self._clients: set[Connection] = set()
+        self._grace_until: float | None = None
 
     def open(self) -> None:
         """Bind the ports and enter the town; ConfigError or InputError when that cannot be."""
@@ -74,7 +78,7 @@ class Server:
         )
         parent = os.getppid()
         try:
-            while not self._stopping:
+            while not self._done():
                 self._turn()
                 if self._options.exit_with_parent and os.getppid() != parent:
                     _LOG.info('the starting process is gone: end')
@@ -90,9 +94,28 @@ class Server:
         self._stopping = True
         self._queue.put(None)
 
+    def stop_after_clients(self) -> None:
+        """End the loop once the clients have gone, or soon; at once when asked again.
+
+        Ctrl-C in a terminal or under ros2 launch reaches server and clients alike, and clients
+        want to take what they spawned out of the world.
+        """
+        if not self._serving or self._grace_until is not None:
+            self.stop()
+            return
+        self._grace_until = time.monotonic() + _GRACE_S
+        self._queue.put(None)
+
+    def _done(self) -> bool:
+        if self._grace_until is None:
+            return self._stopping
+        return self._stopping or not self._clients or time.monotonic() > self._grace_until
+
     def _turn(self) -> None:
         settings = self._world.settings
         wait = _IDLE_S if settings.synchronous_mode else self._pacer.due_in()
+        if self._grace_until is not None:
+            wait = min(wait, _GRACE_LOOK_S)
         try:
             item = self._queue.get(timeout=wait) if wait > 0.0 else self._queue.get_nowait()
         except queue.Empty:
@@ -121,11 +144,13 @@ class Server:
     def _handle(self, item: Request | Connection) -> None:
         if isinstance(item, Connection):
             self._managers.forget(item)
+            self._clients.discard(item)
             return
         self._managers.caller = item.connection
         self._dispatcher.handle(item)
 
     def _accept(self, connection: Connection) -> None:
+        self._clients.add(connection)
         RpcChannel(connection, self._queue)
         connection.on_close = lambda: self._queue.put(connection)
 
@@ -168,13 +193,13 @@ def _listen_stream(reactor: Reactor, host: str, port: int, accept: Any) -> int:
 
 @contextlib.contextmanager
 def _stopped_by_signals(server: Server) -> Iterator[None]:
-    signals = (signal.SIGINT, signal.SIGTERM)
-    previous = {s: signal.signal(s, lambda *_: server.stop()) for s in signals}
+    signal.signal(signal.SIGINT, lambda *_: server.stop_after_clients())
+    signal.signal(signal.SIGTERM, lambda *_: server.stop())
     try:
         yield
     finally:
         # A second Ctrl-C while sockets are being closed must not turn into a traceback.
-        for number in previous:
+        for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
 
 

@@ -139,6 +139,23 @@ def test_signals_end_the_server_cleanly(number):
         assert 'Traceback' not in running.text()
 
 
+def test_ctrl_c_lets_clients_clean_up_first():
+    options = ServerOptions(port=21416, preload=False)
+    with start_server_process(options) as running, RawClient(options.port) as client:
+        assert client.call('version') == [[1, '0.9.16']]
+        running.process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert client.call('version') == [[1, '0.9.16']]
+        client.socket.close()
+        assert running.process.wait(1.5) == 0
+    with start_server_process(options) as running, RawClient(options.port) as client:
+        client.call('version')
+        for _ in range(2):  # asked twice it does not wait
+            running.process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        assert running.process.wait(1.5) == 0
+
+
 def test_port_in_use_is_one_line_and_exit_1(server):
     done = subprocess.run(
         command_line(ServerOptions(port=PORT)), capture_output=True, text=True, check=False
