@@ -43,10 +43,10 @@ setup(
     zip_safe=False,
     entry_points={
         'console_scripts': [
-            'seg_node = seg_node.ros.node:main',
-            'play = seg_node.ros.play_node:main',
-            'lane_map = seg_node.ros.lane_map_node:main',
-            'carla_source = seg_node_sim.ros_source:main',
+            'seg_node = seg_node.executables:seg_node',
+            'play = seg_node.executables:play',
+            'lane_map = seg_node.executables:lane_map',
+            'carla_source = seg_node.executables:carla_source',
         ],
     },
 )

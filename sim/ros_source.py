@@ -10,10 +10,12 @@ import threading
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from seg_node.errors import ConfigError, SegNodeError
+from seg_node.errors import ConfigError
+from seg_node.ros.parameters import declare
 from seg_node_sim.client.carla_api import require_carla
 from seg_node_sim.client.drive import DriveRequest, Place, Tick
 from seg_node_sim.client.errors import ServerError
@@ -34,7 +36,7 @@ class CarlaSource(Node):
     def __init__(self, **options: Any) -> None:
         super().__init__('carla_source', **options)
         require_carla()
-        parameters.declare(self)
+        declare(self, parameters.PARAMETERS)
         self._settings = parameters.read(self)
         rig = self._settings.request.rig
         if rig.skipped:
@@ -42,12 +44,14 @@ class CarlaSource(Node):
         self._outputs = Outputs(self, rig)
         self._clock_source = SimClock()
         self._stopping = threading.Event()
-        self._failure: SegNodeError | None = None
+        self._failure: Exception | None = None
         self._drive: DriveProcess | None = None
         self._place: Place | None = None
         self._thread = threading.Thread(target=self._run, name='drive')
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        self.create_timer(_LOOK_S, self._raise_failure)
+        # On a clock of its own: /clock stands still when this node has failed.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_LOOK_S, self._raise_failure, clock=steady)
 
     def start(self) -> None:
         """Begin to drive."""
@@ -67,7 +71,7 @@ class CarlaSource(Node):
         try:
             while not self._stopping.is_set():
                 self._drive_once()
-        except SegNodeError as error:
+        except Exception as error:  # raised again where it ends the process
             self._failure = error
 
     def _drive_once(self) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from seg_node.errors import SegNodeError
+from seg_node.executables import interrupt_ends
 
 VERBS = {
     'segment': ('seg_node.cli.segment', 'masks of pictures, a folder, a video or a bag'),
@@ -27,15 +28,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] not in VERBS:
         return _usage(arguments)
     verb = arguments[0]
-    module = importlib.import_module(VERBS[verb][0])
+    with interrupt_ends(130, 'interrupted'):
+        module = importlib.import_module(VERBS[verb][0])
     parser = argparse.ArgumentParser(
         prog=f'python -m seg_node {verb}',
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    module.add_arguments(parser)
-    options = parser.parse_args(arguments[1:])
     try:
+        module.add_arguments(parser)
+        options = parser.parse_args(arguments[1:])
         return int(module.run(options))
     except SegNodeError as error:
         print(f'error: {error}', file=sys.stderr)

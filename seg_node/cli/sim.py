@@ -6,12 +6,14 @@ import argparse
 import importlib
 
 from seg_node.errors import ConfigError
+from seg_node.executables import interrupt_ends
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of every sub-verb."""
     try:
-        command = importlib.import_module('seg_node_sim.command')
+        with interrupt_ends(130, 'interrupted'):
+            command = importlib.import_module('seg_node_sim.command')
     except ImportError as error:
         # Told by run(), so that --help and usage errors work without the simulator's packages.
         parser.add_argument('rest', nargs=argparse.REMAINDER)

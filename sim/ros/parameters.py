@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from rclpy.exceptions import ParameterException
 
 from seg_node.errors import ConfigError, problems_line
 from seg_node.ros.parameters import Declared
@@ -58,18 +57,6 @@ class SourceSettings:
 
     request: DriveRequest
     pace: float
-
-
-def declare(node: Any) -> None:
-    """Declare every parameter. Raises `ConfigError` that names each one that cannot be."""
-    problems = []
-    for item in PARAMETERS:
-        try:
-            node.declare_parameter(item.name, item.default, item.descriptor())
-        except (ParameterException, ValueError, TypeError) as error:
-            problems.append(f'{item.name}: {str(error).splitlines()[0]}')
-    if problems:
-        raise ConfigError(problems_line('parameters', problems))
 
 
 def read(node: Any) -> SourceSettings:

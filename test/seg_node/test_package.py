@@ -113,7 +113,7 @@ def test_console_scripts_lead_to_functions(built, clone):
     entries = configparser.ConfigParser()
     entries.read(clone / 'seg_node.egg-info' / 'entry_points.txt')
     scripts = dict(entries['console_scripts'])
-    assert scripts['seg_node'] == 'seg_node.ros.node:main'
+    assert scripts['seg_node'] == 'seg_node.executables:seg_node'
     assert 'play' in scripts
     for target in scripts.values():
         module, _, function = target.partition(':')

@@ -26,7 +26,8 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
-from seg_node.frames import decode, decode_depth  # noqa: E402
+from seg_node.depth import decode_depth_image  # noqa: E402
+from seg_node.frames import decode  # noqa: E402
 from seg_node_sim.client.ask import ask  # noqa: E402
 from seg_node_sim.client.session import Address  # noqa: E402
 from seg_node_sim.server import ServerOptions, start_server_process  # noqa: E402
@@ -163,7 +164,7 @@ def test_drive_goes_on_after_the_server_was_killed(listener: Listener) -> None:
 
 def check_frame(frame: SimpleNamespace) -> None:
     bgr, tags = decode(frame.rgb).bgr(), decode(frame.tags).pixels
-    depth = decode_depth(frame.depth)
+    depth = decode_depth_image(frame.depth).pixels
     assert (frame.rgb.encoding, frame.depth.encoding, frame.tags.encoding) == (
         'bgr8', '32FC1', 'mono8'
     )  # fmt: skip
@@ -215,7 +216,8 @@ def test_wrong_parameters_end_the_node_with_one_line(
 def test_wrong_town_ends_the_node_with_one_line() -> None:
     port = free_port()
     with start_server_process(ServerOptions(port=port, town='Grid', exit_with_parent=True)):
-        node = start_node(port, town='Atlantis')
+        # Simulated time, which this node has never published, must not keep it from ending.
+        node = start_node(port, town='Atlantis', use_sim_time=True)
         _, said = node.communicate(timeout=60)
     assert node.returncode == 1 and "town 'Atlantis': expected one that" in said
     assert 'Traceback' not in said
