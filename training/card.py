@@ -9,6 +9,7 @@ from typing import Any
 
 from seg_node.files import write_atomic
 from seg_node_training.config import Recipe
+from seg_node_training.data.transforms.build import parameters_of
 from seg_node_training.graph import source_revision
 from seg_node_training.metrics import SetScore
 from seg_node_training.specs import PROTOCOL
@@ -89,7 +90,7 @@ def card_text(export: Export) -> str:
         '(TwinLiteNet, MIT) cut down to what is brighter than the road beside it; '
         '`teacher`: both from the teacher, where it is sure; `teacher_lines`: markings alone; '
         '`line`: markings by hand. '
-        f'On {recipe.augmentation.markings:.0%} of the pictures whose road is known, random '
+        f'On {painted_share(recipe):.0%} of the pictures whose road is known, random '
         'markings with exact labels are painted onto the road.',
         '',
         '### Limits',
@@ -108,6 +109,11 @@ def card_text(export: Export) -> str:
         '',
     ]
     return '\n'.join(lines)
+
+
+def painted_share(recipe: Recipe) -> float:
+    """Chance that a training picture gets synthetic markings."""
+    return float((parameters_of(recipe.transforms, 'markings') or {'p': 0.0})['p'])
 
 
 def _verdict(gate: Mapping[str, Any]) -> str:

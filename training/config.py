@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from seg_node.classes import LANE, LANE_TYPES, ClassSet
 from seg_node.errors import ConfigError, problems_line
-from seg_node_training.data.augment import Augmentation
+from seg_node_training.data.transforms.build import check_steps, from_strengths
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECIPES = Path(__file__).resolve().parent / 'recipes'
@@ -41,7 +48,7 @@ class InputPart(_Part):
     height: int = 288
     width: int = 512
     colour_order: Literal['bgr', 'rgb'] = 'bgr'
-    resize: Literal['stretch'] = 'stretch'
+    resize: Literal['stretch', 'letterbox'] = 'stretch'
     interpolation: Literal['linear', 'area'] = 'linear'
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -81,6 +88,8 @@ class DataPart(_Part):
     cache: str = 'out/cache'
     cache_height: int = 360
     cache_width: int = 640
+    cache_resize: Literal['stretch', 'letterbox', 'crop'] | None = None
+    """How pictures are brought to the cache's size; None: as `input.resize` says."""
     turns: int | None = Field(None, ge=1)
     """Batches from one domain before the next one has its turn; None mixes all in each batch."""
     train: tuple[SetPart, ...] = ()
@@ -161,10 +170,28 @@ class Recipe(_Part):
     model: ModelPart = ModelPart()
     input: InputPart = InputPart()
     data: DataPart = DataPart()
-    augmentation: Augmentation = Augmentation()
+    transforms: tuple[dict[str, dict[str, Any] | None], ...] = ()
+    """What is done to a cached picture, in order (`data.transforms`)."""
     loss: LossPart = LossPart(bce=1.0, dice=1.0)
     optimizer: OptimizerPart = OptimizerPart()
     loop: LoopPart = LoopPart()
+
+    @model_validator(mode='before')
+    @classmethod
+    def _steps_for_strengths(cls, raw: Any) -> Any:
+        """Checkpoints of before have `augmentation:` instead of `transforms:`."""
+        if isinstance(raw, dict) and isinstance(raw.get('augmentation'), dict):
+            rest = {key: value for key, value in raw.items() if key != 'augmentation'}
+            return {**rest, 'transforms': from_strengths(raw['augmentation'])}
+        return raw
+
+    @field_validator('transforms')
+    @classmethod
+    def _steps_are_known(cls, steps: Any) -> Any:
+        faults = check_steps(steps)
+        if faults:
+            raise ValueError('; '.join(faults))
+        return steps
 
     @property
     def class_set(self) -> ClassSet:
@@ -211,6 +238,8 @@ def parse_recipe(raw: Any, subject: str) -> Recipe:
 
 def _fault(error: dict[str, Any]) -> str:
     where = '.'.join(str(part) for part in error['loc'])
+    if error['type'] == 'value_error':
+        return f'{where}: {error["ctx"]["error"]}'
     if error['type'] != 'extra_forbidden':
         return f'{where}: {error["msg"].lower()}, got {error["input"]!r}'
     keys = _keys_at(error['loc'][:-1])

@@ -28,6 +28,7 @@ from seg_node_training.config import Recipe, resolve
 from seg_node_training.curves import plot_history
 from seg_node_training.data.cache import CachedSet
 from seg_node_training.data.mixing import MixedPairs, Slice, StepLoader, Turns
+from seg_node_training.data.transforms import build
 from seg_node_training.ema import Ema
 from seg_node_training.evaluate import (
     evaluate_sets,
@@ -148,9 +149,10 @@ class Trainer:
         """The mixture of the recipe's training sets, decoded into the cache where needed."""
         recipe, data = self.recipe, self.recipe.data
         adapters = [open_set(part, recipe) for part in data.train]
+        policy = data.cache_resize or recipe.input.resize
         with self.fabric.rank_zero_first(local=True):
             sets = [
-                CachedSet(a, resolve(data.cache), data.cache_height, data.cache_width)
+                CachedSet(a, resolve(data.cache), data.cache_height, data.cache_width, policy)
                 for a in adapters
             ]
         weights = [part.weight for part in data.train]
@@ -158,7 +160,9 @@ class Trainer:
         if data.turns:
             domains = tuple(part.domain for part in data.train)
             turns = Turns(domains, data.turns * recipe.loop.batch_size)
-        return MixedPairs(sets, weights, recipe.augmentation, recipe.loop.seed, self.encode, turns)
+        return MixedPairs(
+            sets, weights, build(recipe.transforms), recipe.loop.seed, self.encode, turns
+        )
 
     def _seed_step(self) -> None:
         """Seed what torch draws in this step (dropout)."""

@@ -23,6 +23,7 @@ from seg_node.progress import track
 from seg_node_training.config import Recipe, resolve
 from seg_node_training.data.cache import CachedSet
 from seg_node_training.data.mixing import MixedPairs, StepLoader
+from seg_node_training.data.transforms import build
 from seg_node_training.evaluate import normalise, open_set
 from seg_node_training.graph import fuse_batch_norms
 from seg_node_training.objective import build_loss
@@ -146,7 +147,7 @@ def training_pairs(recipe: Recipe) -> MixedPairs:
     ]
     encode = encoder(recipe.classes, recipe.head)
     weights = [part.weight for part in data.train]
-    return MixedPairs(sets, weights, recipe.augmentation, recipe.loop.seed + 1, encode)
+    return MixedPairs(sets, weights, build(recipe.transforms), recipe.loop.seed + 1, encode)
 
 
 def fine_tune(

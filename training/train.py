@@ -50,18 +50,10 @@ def overfitting(recipe: Recipe, count: int) -> Recipe:
     """The recipe on `count` pictures of its first set, as they are, scored on the same ones."""
     part = recipe.data.train[0].model_copy(update={'limit': count})
     data = recipe.data.model_copy(update={'train': (part,), 'evaluate': (part,)})
-    geometry = ('shift', 'aspect', 'flip', 'rotation', 'perspective')
-    tones = ('contrast', 'gamma', 'colour_gain', 'saturation', 'grey')
-    defects = ('shadow', 'blur', 'noise', 'jpeg', 'bonnet', 'markings')
-    still = dict.fromkeys((*geometry, *tones, *defects), 0.0)
-    # The window is the whole cached picture.
-    size = {'height': recipe.input.height, 'width': recipe.input.width}
-    data = data.model_copy(
-        update={'cache_height': recipe.input.height, 'cache_width': recipe.input.width}
-    )
-    flat = {'zoom': (1.0, 1.0), 'exposure': (1.0, 1.0)}
-    augmentation = recipe.augmentation.model_copy(update=still | size | flat)
-    return recipe.model_copy(update={'data': data, 'augmentation': augmentation})
+    # The cached picture is then what the network sees.
+    size = {'cache_height': recipe.input.height, 'cache_width': recipe.input.width}
+    data = data.model_copy(update=size)
+    return recipe.model_copy(update={'data': data, 'transforms': ()})
 
 
 def limited(recipe: Recipe, share: float) -> Recipe:

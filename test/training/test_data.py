@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from seg_node.errors import ConfigError, InputError
-from seg_node_training.data.augment import Augmentation, augment
 from seg_node_training.data.cache import CachedSet
 from seg_node_training.data.folders import FolderSet, sure_road
 from seg_node_training.data.mixing import MixedPairs, StepLoader
 from seg_node_training.data.synthetic_paint import paint_markings
+from seg_node_training.data.transforms import build
 from seg_node_training.losses import UNKNOWN
 
 
@@ -92,22 +92,6 @@ def test_sure_road_keeps_only_the_sure():
     assert np.all(above[:10] == 0)
 
 
-def test_augmentation_moves_picture_and_target_together():
-    image = np.zeros((90, 160, 3), np.uint8)
-    cv2.rectangle(image, (50, 30), (110, 70), (255, 255, 255), -1)
-    target = np.where(image[..., 0] > 127, 254, 0).astype(np.uint8)[None].repeat(2, 0)
-    plain = dict.fromkeys(
-        ('gamma', 'contrast', 'colour_gain', 'saturation', 'grey', 'shadow', 'blur', 'noise'), 0.0
-    )
-    strength = Augmentation(height=64, width=112, jpeg=0, exposure=(1, 1), **plain)
-    for seed in range(8):
-        made, planes = augment(image, target, strength, np.random.default_rng(seed))
-        known = planes[0] != UNKNOWN
-        agree = (made[..., 1] > 127)[known] == (planes[0] > 127)[known]
-        assert agree.mean() > 0.97
-        assert known.mean() > 0.2
-
-
 def test_painted_markings_are_bright_labelled_and_on_the_road(road_ids):
     road = np.kron((road_ids > 0) & (road_ids < 255), np.ones((4, 4), np.uint8)).astype(np.uint8)
     image = np.full((*road.shape, 3), 90, np.uint8)
@@ -132,7 +116,12 @@ def make_pairs(folder: Path, road_ids: np.ndarray, seed: int = 3) -> MixedPairs:
         for index in range(2):
             write_pair(folder / name, f'p{index}', road_ids, index)
         sets.append(CachedSet(FolderSet(name, folder / name, knows), folder / 'cache', 72, 128))
-    return MixedPairs(sets, [1.0, 2.0], Augmentation(height=32, width=64, markings=0.5), seed)
+    return MixedPairs(
+        sets,
+        [1.0, 2.0],
+        build([{'markings': {'p': 0.5}}, {'window': {'height': 32, 'width': 64}}]),
+        seed,
+    )
 
 
 def test_a_pair_depends_on_seed_and_position_alone(tmp_path, road_ids):
@@ -148,4 +137,4 @@ def test_a_pair_depends_on_seed_and_position_alone(tmp_path, road_ids):
 
 def test_no_training_set_is_one_clear_line():
     with pytest.raises(ConfigError, match='expected a training set'):
-        MixedPairs([], [], Augmentation(), 0)
+        MixedPairs([], [], build([]), 0)

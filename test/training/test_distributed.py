@@ -43,9 +43,10 @@ def recipe(tmp_path_factory) -> Recipe:
         'input': {'height': 32, 'width': 64},
         'data': {'cache': str(folder / 'cache'), 'cache_height': 32, 'cache_width': 64}
         | {'train': sets, 'evaluate': sets[:1]},
-        'augmentation': {'height': 32, 'width': 64},
+        'transforms': [{'window': {'height': 32, 'width': 64}}],
         'loss': {'bce': 1, 'dice': 1, 'tversky': 0.5, 'l2': 1e-4},
-        'optimizer': {'rate': 0.01, 'warmup_steps': 2},
+        # Not Adam: it makes whole steps of gradients that are nothing but rounding.
+        'optimizer': {'name': 'sgd', 'rate': 0.05, 'warmup_steps': 2},
         'loop': {'steps': 6, 'batch_size': 4, 'steps_per_epoch': 1, 'evaluate_every': 3}
         | {'precision': '32-true', 'ema': 0.5, 'workers': 0, 'threads': 1},
     }
@@ -76,7 +77,7 @@ def test_two_processes_make_the_steps_of_one_and_one_goes_on(recipe, tmp_path):
     assert rest.step == 4
     rest.run()
     for one, two in zip(whole.history, rest.history, strict=True):
-        assert two['loss'] == pytest.approx(one['loss'], abs=1e-4)
+        assert two['loss'] == pytest.approx(one['loss'], abs=1e-5)
         assert two.get('ids/road') == pytest.approx(one.get('ids/road'), abs=2e-3)
 
 

@@ -80,11 +80,13 @@ def toy_recipe(folder: Path, cache: Path, **loop: object) -> Recipe:
             'evaluate': [part],
             'calibrate': [part],
         },
-        'augmentation': {
-            **{'height': 64, 'width': 128, 'zoom': [0.95, 1.05], 'aspect': 0.0, 'flip': 0.0},
-            **{'rotation': 0.0, 'perspective': 0.0, 'exposure': [0.9, 1.1], 'shadow': 0.0},
-            **{'blur': 0.0, 'noise': 0.0, 'jpeg': 0.0, 'grey': 0.0},
-        },
+        'transforms': [
+            {
+                'window': {'height': 64, 'width': 128, 'zoom': [0.95, 1.05]}
+                | {'aspect': 0, 'flip': 0, 'rotation': 0, 'perspective': 0}
+            },
+            {'tone': {'exposure': [0.9, 1.1], 'grey': 0}},
+        ],
         'optimizer': {'rate': 0.01, 'warmup_steps': 5},
         'loop': {
             **{'steps': 12, 'batch_size': 4, 'steps_per_epoch': 4, 'evaluate_every': 1000},
@@ -378,8 +380,7 @@ def test_every_recipe_overfits_four_pictures(name, pictures, tmp_path):
     # The scenes have three classes; the recipes of six classes learn them as ids of a softmax.
     raw['classes'] = 'lane' if raw['classes'] == 'lane_types' else raw['classes']
     raw['data'] = toy['data']
-    still = {'zoom': [1, 1], 'shift': 0}
-    raw['augmentation'] = toy['augmentation'] | still
+    raw['transforms'] = toy['transforms'][1:]
     raw['input'] |= {'height': 64, 'width': 128}
     raw['loop'] |= {
         'steps': 260 if name in ('light_unet', 'shared_bias_unet') else 140,

@@ -19,6 +19,7 @@ from seg_node.progress import track
 from seg_node_training.checkpoint import save_checkpoint
 from seg_node_training.config import REPOSITORY, Recipe, SetPart, load_recipe, parse_recipe
 from seg_node_training.data.embedded import EmbeddedSet
+from seg_node_training.data.transforms.build import at_size
 from seg_node_training.loop import Trainer
 
 log = logging.getLogger('seg_node_training')
@@ -40,7 +41,7 @@ class Small:
 
 SMALL = {
     'team1_unet': Small(
-        450, 2, (128, 256), 1e-4, {'padding': 'same'}, 'padded convolutions, windows of 128x256'
+        300, 2, (128, 256), 1e-4, {'padding': 'same'}, 'padded convolutions, windows of 128x256'
     ),
     'shared_bias_unet': Small(150, 4, (256, 256), 1e-3),
     'residual_unet': Small(500, 8, (192, 320), 2e-3),
@@ -98,15 +99,15 @@ def small_recipe(name: str, root: Path, **changes: Any) -> Recipe:
     raw = load_recipe(name).model_dump(mode='json')
     raw['model']['options'].update(plan.options)
     six = raw['classes'] == 'lane_types'
-    raw['data'].update(six_data(root) if six else lane_data())
+    place = {key: raw['data'][key] for key in ('root', 'cache')}
+    raw['data'] = place | (six_data(root) if six else lane_data())
     raw['data'].update(cache_height=360, cache_width=640)
-    window = {'height': plan.crop[0], 'width': plan.crop[1]}
+    steps = raw['transforms']
     if six:  # the whole picture, whatever its shape, is brought to the window
         raw['data'].update(cache_height=plan.crop[0], cache_width=plan.crop[1])
     else:
-        shipped = load_recipe('light_unet').augmentation.model_dump()
-        raw['augmentation'] = shipped
-    raw['augmentation'].update(window)
+        steps = load_recipe('light_unet').transforms
+    raw['transforms'] = at_size(steps, *plan.crop)
     raw['optimizer'].update(rate=plan.rate, schedule='cosine', warmup_steps=20, clip_norm=5.0)
     raw['optimizer']['final_rate'] = plan.rate / 50
     raw['loop'].update(

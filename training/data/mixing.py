@@ -13,10 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.transforms import v2
 
 from seg_node.errors import ConfigError
-from seg_node_training.data.augment import Augmentation, augment
 from seg_node_training.data.cache import CachedSet
+from seg_node_training.data.transforms import transformed
 from seg_node_training.targets import Encode
 
 
@@ -48,7 +49,7 @@ class MixedPairs(Dataset[tuple[Tensor, Tensor]]):
         self,
         sets: Sequence[CachedSet],
         weights: Sequence[float],
-        augmentation: Augmentation,
+        transform: v2.Transform,
         seed: int,
         encode: Encode | None = None,
         turns: Turns | None = None,
@@ -58,7 +59,7 @@ class MixedPairs(Dataset[tuple[Tensor, Tensor]]):
             raise ConfigError('data: expected a training set with a weight above 0, got none')
         self.sets = list(sets)
         self.share = share / share.sum()
-        self.augmentation = augmentation
+        self.transform = transform
         self.seed = seed
         self.encode = encode or (lambda target: target)
         self.turns = turns
@@ -74,14 +75,12 @@ class MixedPairs(Dataset[tuple[Tensor, Tensor]]):
         rng = np.random.default_rng((self.seed, position))
         chosen = self.sets[int(rng.choice(len(self.sets), p=self._share_at(position)))]
         index = int(rng.integers(len(chosen)))
-        image, target = augment(
-            np.asarray(chosen.images[index]),
-            np.asarray(chosen.targets[index]),
-            self.augmentation,
-            rng,
+        # Copies: what comes from the cache is mapped read-only.
+        image, target = transformed(
+            self.transform, chosen.images[index].copy(), chosen.targets[index].copy(), rng
         )
-        target = np.ascontiguousarray(self.encode(target))
-        return torch.from_numpy(image).permute(2, 0, 1), torch.from_numpy(target)
+        codes = np.ascontiguousarray(self.encode(target.numpy()))
+        return image.as_subclass(Tensor), torch.from_numpy(codes)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,216 @@
+"""Transforms of light and colour and the defects of cameras; targets stay as they are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import torch
+from pydantic import Field
+from torchvision.transforms.v2 import functional as F
+from torchvision.tv_tensors import Image
+
+from seg_node_training.data.transforms.seeded import (
+    U8,
+    Chance,
+    Range,
+    Seeded,
+    Share,
+    picture,
+    pixels,
+)
+
+Quality = Annotated[int, Field(ge=1, le=100)]
+
+
+def _rgb(image: Image) -> torch.Tensor:
+    """v2's functions of colour mean red first; ours are blue first."""
+    return image.flip(0)
+
+
+class Brightness(Seeded):
+    """Times `factor`, then plus `add` (of 255)."""
+
+    def __init__(
+        self, factor: Range = (1.0, 1.0), add: Range = (0.0, 0.0), p: Chance = 1.0
+    ) -> None:
+        super().__init__(p)
+        self.factor, self.add = factor, add
+
+    def draw(self, rng: np.random.Generator, inputs: list[Any]) -> tuple[float, float]:
+        return float(rng.uniform(*self.factor)), float(rng.uniform(*self.add))
+
+    def on_image(self, image: Image, drawn: tuple[float, float]) -> Image:
+        factor, add = drawn
+        if factor != 1:
+            image = F.adjust_brightness(image, factor)
+        if add:
+            image = Image((image.to(torch.int16) + round(add)).clamp_(0, 255).to(torch.uint8))
+        return image
+
+
+class Contrast(Seeded):
+    """Differences from the mean grey times `factor`."""
+
+    def __init__(self, factor: Range, p: Chance = 1.0) -> None:
+        super().__init__(p)
+        self.factor = factor
+
+    def draw(self, rng: np.random.Generator, inputs: list[Any]) -> float:
+        return float(rng.uniform(*self.factor))
+
+    def on_image(self, image: Image, drawn: float) -> Image:
+        return Image(F.adjust_contrast(_rgb(image), drawn).flip(0))
+
+
+class ColourJitter(Seeded):
+    """Brightness, contrast, saturation by factors 1 ± the strength, hue by ± `hue` turns.
+
+    The strengths are those of torchvision's `ColorJitter`, in this order. Hue is OpenCV's: v2's
+    takes thirty times as long.
+    """
+
+    def __init__(
+        self,
+        brightness: Share = 0.0,
+        contrast: Share = 0.0,
+        saturation: Share = 0.0,
+        hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0,
+        p: Chance = 1.0,
+    ) -> None:
+        super().__init__(p)
+        self.strengths, self.hue = (brightness, contrast, saturation), hue
+
+    def draw(self, rng: np.random.Generator, inputs: list[Any]) -> tuple[list[float], float]:
+        factors = [float(rng.uniform(1 - s, 1 + s)) for s in self.strengths]
+        return factors, float(rng.uniform(-self.hue, self.hue))
+
+    def on_image(self, image: Image, drawn: tuple[list[float], float]) -> Image:
+        factors, turn = drawn
+        rgb = _rgb(image)
+        kernels = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation)
+        for kernel, factor in zip(kernels, factors):
+            if factor != 1:
+                rgb = kernel(rgb, factor)
+        if not turn:
+            return Image(rgb.flip(0))
+        hsv = cv2.cvtColor(pixels(rgb), cv2.COLOR_RGB2HSV_FULL)
+        hsv[..., 0] += np.uint8(round(turn * 256) % 256)  # 256 steps are a full turn: wraps
+        return picture(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR_FULL))
+
+
+class Tone(Seeded):
+    """Gamma, contrast, exposure and colour gain through one table; saturation by one matrix.
+
+    `exposure`: range of a factor, drawn evenly in its logarithm; `gamma`: log-range of the
+    exponent; `contrast`, `saturation`, `colour_gain`: a factor 1 ± this; `grey`: chance of no
+    colour at all. The table and the matrix are OpenCV's: the five v2 functions in their place take
+    fifteen times as long.
+    """
+
+    def __init__(
+        self,
+        exposure: Range = (0.3, 1.4),
+        contrast: Share = 0.35,
+        gamma: float = 0.35,
+        colour_gain: Share = 0.18,
+        saturation: Share = 0.5,
+        grey: Chance = 0.05,
+    ) -> None:
+        super().__init__()
+        self.exposure, self.contrast, self.gamma = exposure, contrast, gamma
+        self.colour_gain, self.saturation, self.grey = colour_gain, saturation, grey
+
+    def draw(self, rng: np.random.Generator, inputs: list[Any]) -> tuple[Any, Any]:
+        x = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
+        gain = 1 + rng.uniform(-self.colour_gain, self.colour_gain, 3)
+        x = x ** np.exp(rng.uniform(-self.gamma, self.gamma))
+        x = (x - 0.45) * (1 + rng.uniform(-self.contrast, self.contrast)) + 0.45
+        x = x * np.exp(rng.uniform(*np.log(self.exposure))) * gain
+        table = np.clip(x * 255, 0, 255).astype(np.uint8).reshape(256, 1, 3)
+        amount = 1 + rng.uniform(-self.saturation, self.saturation)
+        amount = 0.0 if rng.random() < self.grey else amount
+        mix = np.array([0.114, 0.587, 0.299]) * (1 - amount) + np.eye(3) * amount
+        return table, mix
+
+    def on_image(self, image: Image, drawn: tuple[Any, Any]) -> Image:
+        table, mix = drawn
+        return picture(cv2.transform(cv2.LUT(pixels(image), table), mix))
+
+
+class Blur(Seeded):
+    """As often Gaussian, `sigma` pixels, as along an axis (up to 5 x 3), as motion does.
+
+    OpenCV's: v2's `gaussian_blur` takes sixteen times as long.
+    """
+
+    def __init__(self, p: Chance = 1.0, sigma: Range = (0.4, 1.4)) -> None:
+        super().__init__(p)
+        self.sigma = sigma
+
+    def draw(self, rng: np.random.Generator, inputs: list[Any]) -> tuple[float, tuple[int, int]]:
+        sigma = float(rng.uniform(*self.sigma)) if rng.random() < 0.5 else 0.0
+        return sigma, (int(rng.integers(1, 6)), int(rng.integers(1, 4)))
+
+    def on_image(self, image: Image, drawn: tuple[float, tuple[int, int]]) -> Image:
+        sigma, box = drawn
+        array = pixels(image)
+        blurred = cv2.GaussianBlur(array, (0, 0), sigma) if sigma else cv2.blur(array, box)
+        return picture(blurred)
+
+
+class Noise(Seeded):
+    """Gaussian noise, each channel on its own, `sigma` of 255.
+
+    OpenCV's, because v2's `gaussian_noise` draws from torch's global generator.
+    """
+
+    def __init__(self, p: Chance = 1.0, sigma: Range = (1.0, 10.0)) -> None:
+        super().__init__(p)
+        self.sigma = sigma
+
+    def draw(self, rng: np.random.Generator, inputs: list[Any]) -> tuple[float, int]:
+        return float(rng.uniform(*self.sigma)), int(rng.integers(2**31))
+
+    def on_image(self, image: Image, drawn: tuple[float, int]) -> Image:
+        sigma, seed = drawn
+        array = pixels(image)
+        grain = np.empty(array.shape, np.int16)
+        cv2.setRNGSeed(seed)  # of this thread
+        cv2.randn(grain, (0, 0, 0), (sigma,) * 3)
+        return picture(np.asarray(cv2.add(array, grain, dtype=cv2.CV_8U), np.uint8))
+
+
+class Jpeg(Seeded):
+    """Through JPEG of a quality from the range."""
+
+    def __init__(self, p: Chance = 1.0, quality: tuple[Quality, Quality] = (25, 90)) -> None:
+        super().__init__(p)
+        self.quality = quality
+
+    def draw(self, rng: np.random.Generator, inputs: list[Any]) -> int:
+        return int(rng.integers(self.quality[0], self.quality[1] + 1))
+
+    def on_image(self, image: Image, drawn: int) -> Image:
+        return Image(F.jpeg(_rgb(image), drawn).flip(0))
+
+
+class Shadow(Seeded):
+    """A polygon darkened (or, seldom, lit up), often with a soft edge."""
+
+    def draw(self, rng: np.random.Generator, inputs: list[Any]) -> tuple[U8, float]:
+        height, width = inputs[0].shape[-2:]
+        small = np.zeros((max(1, height // 4), max(1, width // 4)), np.uint8)
+        points = rng.uniform((-0.2, 0.2), (1.2, 1.1), (int(rng.integers(3, 7)), 2))
+        points = (points * (width // 4, height // 4)).astype(np.int32)
+        cv2.fillPoly(small, [points], 255)
+        if rng.random() < 0.7:
+            small = cv2.blur(small, (int(rng.integers(2, 9)),) * 2)
+        strength = rng.uniform(0.3, 0.75) if rng.random() < 0.8 else -rng.uniform(0.15, 0.5)
+        return cv2.resize(small, (width, height)), float(strength)
+
+    def on_image(self, image: Image, drawn: tuple[U8, float]) -> Image:
+        cover, strength = drawn
+        factor = 1 - strength * cover.astype(np.float32) / 255
+        return picture(np.clip(pixels(image) * factor[..., None], 0, 255).astype(np.uint8))
