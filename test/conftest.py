@@ -12,9 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from seg_node.classes import LANE
 from seg_node.model.spec import ModelSpec
+from seg_node.ros.dds import use_shipped_profile
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-
+# Fast DDS reads its profile once a process, when the first test starts rclpy.
+use_shipped_profile()
 
 _OVER_DDS = frozenset({'demo', 'launch', 'replay', 'ros', 'ros_maps', 'sim'})
 

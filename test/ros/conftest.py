@@ -34,7 +34,6 @@ else:
     from sensor_msgs.msg import CameraInfo, Image
 
 from seg_node.frames import fill_image
-from seg_node.ros.dds import profile_path
 
 LIMIT_S = 60.0
 
@@ -207,7 +206,6 @@ def graph(request, tmp_path_factory):
         'ROS_DOMAIN_ID': str(request.module.DOMAIN),
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         'AMENT_PREFIX_PATH': sys.prefix,
-        'FASTDDS_DEFAULT_PROFILES_FILE': str(profile_path()),
         'XDG_CACHE_HOME': str(tmp_path_factory.mktemp('cache')),
         'ROS_LOG_DIR': str(tmp_path_factory.mktemp('log')),
     }
