@@ -37,7 +37,7 @@ setup(
     packages=PACKAGES,
     package_data={
         'seg_node': ['py.typed', 'class_maps/*.yaml', 'replay/*.html'],
-        'seg_node_training': ['recipes/*.yaml', 'recipes/*/*.yaml'],
+        'seg_node_training': ['recipes/*.yaml', 'recipes/*/*.yaml', 'sweeps/*.yaml'],
     },
     data_files=shared_files(),
     zip_safe=False,

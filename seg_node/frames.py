@@ -213,22 +213,6 @@ def decode_compressed(message: Any) -> Frame:
     return Frame(np.asarray(pixels, np.uint8), 'bgr')
 
 
-def decode_depth(message: ImageMessage) -> npt.NDArray[np.float32]:
-    """Depth of a 16UC1 (mm) or 32FC1 (m) image as float32 (H, W) metres (REP-118); 0 = unknown."""
-    kinds = {'16UC1': ('u2', 0.001), 'mono16': ('u2', 0.001), '32FC1': ('f4', 1.0)}
-    if message.encoding not in kinds:
-        raise FrameError(
-            'encoding', f'depth encoding {message.encoding!r}: expected 16UC1 or 32FC1'
-        )
-    code, scale = kinds[message.encoding]
-    dtype = np.dtype(code).newbyteorder('>' if message.is_bigendian else '<')
-    metres = _rows(message, 1, dtype, message.height).astype(np.float32) * np.float32(scale)
-    known: npt.NDArray[np.float32] = np.nan_to_num(
-        metres, copy=False, nan=0.0, posinf=0.0, neginf=0.0
-    )
-    return known
-
-
 def image_bytes(pixels: npt.NDArray[Any]) -> array.array[int]:
     """The bytes of an array as `array.array('B')`: the fast way into a ROS message's `data`."""
     data = array.array('B')

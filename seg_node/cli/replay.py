@@ -114,6 +114,12 @@ def _model_arguments(group: Any) -> None:
     group.add_argument(
         '--threads', type=int, default=0, help='0: the cores, shared by the workers'
     )
+    group.add_argument(
+        '--streams',
+        type=int,
+        default=0,
+        help='frames in the network at a time; 0: as suits the cores; 1: latency as in the node',
+    )
     group.add_argument('--no-cache', action='store_true', help='compile the models anew')
 
 
@@ -125,6 +131,7 @@ def run(options: argparse.Namespace) -> int:
         options.workers if options.shards is None else options.shards,
         options.address,
         options.resume,
+        options.streams,
     )
     plan = make_plan(_request(options))
     models = describe_models(_choices(options), plan, options.measure_rate)

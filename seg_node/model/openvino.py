@@ -49,6 +49,7 @@ class OpenVinoRunner:
         config = {
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_NUM_THREADS': self.threads,
+            'ENABLE_CPU_PINNING': options.pin,
             'INFERENCE_PRECISION_HINT': 'bf16' if options.precision == 'bf16' else 'f32',
         }
         try:

@@ -35,7 +35,8 @@ class RunOptions:
 
     `precision`: `int8` runs a quantized file as it is; `bf16` and `fp32` run the float remainder,
     or a float file, in that type; `auto` measures what the machine and the files offer.
-    `threads` 0: as many as the process may use. `cache_dir` None: no compile cache.
+    `threads` 0: as many as the process may use. `cache_dir` None: no compile cache. `pin`: bind
+    the threads to cores; not for models that run side by side, which would get the same cores.
     """
 
     backend: BackendName = 'auto'
@@ -43,6 +44,7 @@ class RunOptions:
     device: str = 'cpu'
     threads: int = 0
     cache_dir: Path | None = None
+    pin: bool = True
 
     def __post_init__(self) -> None:
         problems = [

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from seg_node.depth import Depth
 from seg_node.errors import ConfigError, FrameError
-from seg_node.frames import decode, decode_depth
 from seg_node.geometry import Intrinsics, Size
 
 Array = npt.NDArray[np.uint8]
-_CARLA_DEPTH_RANGE_M = 1000.0
-_CARLA_DEPTH_STEPS = (1 << 24) - 1
+_FLOAT = np.finfo(np.float32)
+_KNOWN = {
+    '16UC1': (1000.0, 1.0, 65535.0),
+    '32FC1': (1.0, float(_FLOAT.tiny), float(_FLOAT.max)),
+}
+"""By encoding: units a metre, and the range of what is known: not 0, NaN, infinite (REP-118)."""
 
 
 @dataclass(frozen=True)
@@ -45,32 +50,16 @@ class Bands:
         closed = [f'{low:g}-{high:g} m' for low, high in zip(lows, self.edges_m)]
         return (*closed, f'{lows[-1]:g}+ m')
 
-    def of(self, depth_m: npt.NDArray[np.float32]) -> Array:
-        """uint8 (H, W): band of float32 (H, W) metres; `len(self)` where unknown (0 or less)."""
-        band = np.zeros(depth_m.shape, np.uint8)
+    def of(self, depth: Depth) -> Array:
+        """uint8 (H, W): band of every pixel; `len(self)` where the depth is unknown."""
+        pixels = depth.pixels
+        unit, nearest, farthest = _KNOWN[depth.encoding]
+        band = np.zeros(pixels.shape, np.uint8)
         for edge in self.edges_m:
-            band += depth_m >= np.float32(edge)
-        band[depth_m <= 0] = len(self)
-        return band
-
-
-def depth_metres(message: Any) -> npt.NDArray[np.float32]:
-    """float32 (H, W) metres of a depth image (REP-118, or CARLA's 24 bits in bgra8); 0 unknown.
-
-    Raises `FrameError`. CARLA: https://carla.readthedocs.io/en/0.9.16/ref_sensors/#depth-camera
-    """
-    if message.encoding not in ('bgra8', 'bgr8'):
-        return decode_depth(message)
-    pixels = decode(message).pixels
-    code = (
-        pixels[..., 2].astype(np.uint32)
-        | pixels[..., 1].astype(np.uint32) << 8
-        | pixels[..., 0].astype(np.uint32) << 16
-    )
-    metres: npt.NDArray[np.float32] = code.astype(np.float32) * np.float32(
-        _CARLA_DEPTH_RANGE_M / _CARLA_DEPTH_STEPS
-    )
-    return metres
+            reached = np.asarray(cv2.compare(pixels, edge * unit, cv2.CMP_GE), np.uint8)
+            np.subtract(band, reached, out=band)  # 255 taken from a byte adds one
+        known = np.asarray(cv2.inRange(pixels, nearest, farthest), np.uint8)
+        return np.where(known != 0, band, np.uint8(len(self)))
 
 
 @dataclass(frozen=True)
@@ -88,8 +77,8 @@ class GroundPlane:
                 f'got {self.height_m:g} and {self.pitch_deg:g}'
             )
 
-    def depth(self, size: Size) -> npt.NDArray[np.float32]:
-        """float32 (H, W) metres along the optical axis to the ground; 0 above the horizon."""
+    def depth(self, size: Size) -> Depth:
+        """Metres along the optical axis to the ground; unknown above the horizon."""
         k = self.intrinsics.resized(size).k
         pitch = np.radians(self.pitch_deg)
         down = (np.arange(size.height) - k[5]) / k[4]
@@ -97,7 +86,7 @@ class GroundPlane:
         fall = down * np.cos(pitch) + np.sin(pitch)
         with np.errstate(divide='ignore'):
             rows = np.where(fall > 1e-6, self.height_m / np.maximum(fall, 1e-6), 0.0)
-        return np.repeat(rows.astype(np.float32)[:, None], size.width, axis=1)
+        return Depth(np.repeat(rows.astype(np.float32)[:, None], size.width, axis=1), '32FC1')
 
 
 def intrinsics_of(message: Any) -> Intrinsics:

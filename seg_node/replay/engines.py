@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seg_node.errors import ConfigError, SegNodeError
-from seg_node.model.runner import Runner
 from seg_node.replay.journal import record_dtype
 from seg_node.replay.shard import ShardJob, ShardOutcome, run_shard
 
@@ -33,15 +32,11 @@ def run_shards(
     workers: int,
     address: str | None,
     advance: Advance,
-    runners: tuple[Runner, ...] = (),
 ) -> list[ShardOutcome]:
-    """Run all jobs; outcomes in the order of the jobs. `advance(n)`: n more frames are done.
-
-    `runners`: the jobs' models, loaded already, for work in this process.
-    """
+    """Run all jobs; outcomes in the order of the jobs. `advance(n)`: n more frames are done."""
     if engine == 'processes':
         if workers == 1:
-            return [run_shard(job, lambda: advance(1), runners) for job in jobs]
+            return [run_shard(job, lambda: advance(1)) for job in jobs]
         return _in_processes(jobs, workers, advance)
     return _on_cluster(jobs, engine, workers, address, advance)
 

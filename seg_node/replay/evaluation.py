@@ -31,10 +31,10 @@ _ALONE_RUNS = 200
 
 @dataclass(frozen=True)
 class Execution:
-    """How the work is done; none of it changes a figure.
+    """How the work is done; none of it changes a figure but times.
 
     `shards`: parts that each drive is cut into. `address`: of a Dask or Ray cluster; None: one is
-    started on this machine.
+    started on this machine. `streams`: frames in the network at a time; 0: as suits the cores.
     """
 
     engine: EngineName = 'processes'
@@ -42,8 +42,11 @@ class Execution:
     shards: int = 1
     address: str | None = None
     resume: bool = False
+    streams: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.streams <= 64:
+            raise ConfigError(f'--streams: expected 0 to 64, got {self.streams}')
         if self.workers < 1 or self.shards < 1:
             raise ConfigError('--workers, --shards: expected at least 1')
 
@@ -87,6 +90,7 @@ class Evaluation:
     tail: tuple[int, ...] = ()
     frames_run: int = 0
     wall_s: float = 0.0
+    streams: int = 0
 
 
 def describe_models(
@@ -149,7 +153,7 @@ def evaluate(
         part for index in range(len(plan.drives)) for part in cut(plan, index, execution.shards)
     ]
     jobs = [
-        ShardJob(plan, part, choices, work / f'shard_{i:04d}.records', resume)
+        ShardJob(plan, part, choices, work / f'shard_{i:04d}.records', resume, execution.streams)
         for i, part in enumerate(parts)
     ]
     total = sum(min(drive.count, plan.limit or drive.count) for drive in plan.drives)
@@ -162,10 +166,10 @@ def evaluate(
             execution.workers,
             execution.address,
             lambda frames: progress.advance(task, frames),
-            tuple(facts.runner for facts in models),
         )
     wall = time.perf_counter() - started
-    return _collected(plan, models, jobs, outcomes, wall if execution.workers > 1 else None)
+    found = _collected(plan, models, jobs, outcomes, wall if execution.workers > 1 else None)
+    return replace(found, streams=execution.streams)
 
 
 def _collected(

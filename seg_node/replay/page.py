@@ -271,6 +271,16 @@ def _confusions(report: Report) -> str:
     return section('What is taken for what', f'<div class="pair">{"".join(drawn)}</div>', note)
 
 
+def _several(model: dict[str, Any]) -> str:
+    """How many frames were in the network at a time, when there was more than one."""
+    if model['streams'] == 1:
+        return ''
+    return (
+        f', and {model["streams"]} frames are in the network at a time, on {model["threads"]} '
+        'thread each (--streams 1 takes one after the other)'
+    )
+
+
 def _latency(report: Report) -> str:
     timing = report['timing']
     decode = timing['frame_stages_ms']['decode']
@@ -298,7 +308,8 @@ def _latency(report: Report) -> str:
         speed += f', {timing["share_of_network_rate"]:.0%} of the rate of the network by itself'
     note = (
         f'{speed}. Reading, network and counting run side by side, so stages of this evaluation '
-        'are slower than in the node; other work on the machine shows as well.'
+        f'are slower than in the node{_several(timing["models"][0])}; other work on the machine '
+        'shows as well.'
     )
     body = (
         charts.stage_bars(bars)

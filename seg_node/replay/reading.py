@@ -10,11 +10,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from seg_node.depth import decode_depth_image
 from seg_node.errors import FrameError, InputError
 from seg_node.frames import Frame
 from seg_node.geometry import Size
 from seg_node.replay.bag import Bag
-from seg_node.replay.distance import depth_metres
 from seg_node.replay.journal import NO_TRUTH, UNUSABLE_TRUTH, WITH_TRUTH
 from seg_node.replay.plan import Drive, Plan, decode_image
 from seg_node.replay.streams import LOOK_AHEAD_NS, Joined, Joiner
@@ -178,10 +178,10 @@ class PartReader:
         if message is None:
             return None, ()
         try:
-            depth = depth_metres(bag.deserialize(message))
+            depth = decode_depth_image(bag.deserialize(message))
         except InputError as error:
             return None, (('depth not used', str(error)),)
-        if Size.of(depth) != size:
-            problem = f'depth: expected {size} as the picture has, got {Size.of(depth)}'
+        if Size.of(depth.pixels) != size:
+            problem = f'depth: expected {size} as the picture has, got {Size.of(depth.pixels)}'
             return None, (('depth not used', problem),)
         return self.plan.bands.of(depth), ()

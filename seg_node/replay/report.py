@@ -25,6 +25,7 @@ from seg_node.replay.journal import (
     MODEL_STAGES,
     NO_TRUTH,
 )
+from seg_node.replay.shard import side_by_side
 from seg_node.replay.tally import Tally, count_truth, frame_scores, spread_out, tally
 from seg_node.replay.versions import versions
 from seg_node.timing import percentiles
@@ -260,10 +261,12 @@ def _timing(evaluation: Evaluation) -> dict[str, Any]:
         laps = laps[ok] if len(laps) else np.zeros((0, len(MODEL_STAGES)))
         stages = {name: percentiles(laps[:, i]) for i, name in enumerate(MODEL_STAGES)}
         stages['total'] = percentiles(laps.sum(1))
+        streams = side_by_side(facts.choice.options, evaluation.streams)
         models.append(
             {
                 'label': facts.choice.label,
-                'threads': facts.runner.threads,
+                'streams': len(streams),
+                'threads': streams[0].thread_count,
                 'stages_ms': stages,
                 'network_alone_ms': None if facts.alone_ms is None else round(facts.alone_ms, 3),
             }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from seg_node.errors import FrameError
 from seg_node.model.loader import load_model
-from seg_node.model.runner import Runner
+from seg_node.model.runner import RunOptions
 from seg_node.pipeline import Segmenter
 from seg_node.replay.counts import CountSpec, Flicker, confusion, lane_counts
 from seg_node.replay.digest import mask_digest
@@ -27,25 +27,29 @@ from seg_node.replay.journal import (
     Journal,
     record_dtype,
 )
+from seg_node.replay.lanes import Checked, Lane, in_turn
 from seg_node.replay.plan import ModelChoice, Plan
 from seg_node.replay.reading import WARM_UP, Item, Part, PartReader
 from seg_node.ros.dds import tune_allocator
 from seg_node.timing import Stopwatch
 
 Array = npt.NDArray[np.uint8]
-T = TypeVar('T')
-_QUEUE = 3
+_MOST_STREAMS = 4
 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """A part of a plan for a set of models; `journal` keeps its records. Can be pickled."""
+    """A part of a plan for a set of models; `journal` keeps its records. Can be pickled.
+
+    `streams`: frames that are in the network at a time; 0: as suits the cores.
+    """
 
     plan: Plan
     part: Part
     models: tuple[ModelChoice, ...]
     journal: Path
     resume: bool = False
+    streams: int = 0
 
 
 @dataclass
@@ -62,10 +66,8 @@ class ShardOutcome:
     run_s: float = 0.0
 
 
-def run_shard(
-    job: ShardJob, advance: Callable[[], None] = lambda: None, runners: Sequence[Runner] = ()
-) -> ShardOutcome:
-    """Evaluate one shard into its journal; `runners` where the models are loaded already.
+def run_shard(job: ShardJob, advance: Callable[[], None] = lambda: None) -> ShardOutcome:
+    """Evaluate one shard into its journal.
 
     Raises `ModelError` or `ConfigError` for the models; what is wrong with the bag is in the
     outcome.
@@ -77,16 +79,51 @@ def run_shard(
     if len(journal):
         part = _rest(job, dtype, len(journal))
     try:
-        loaded = runners or [load_model(m.path, m.options).runner for m in job.models]
-        segmenters = [Segmenter(runner) for runner in loaded]
-        counter = _Counter(job, segmenters, journal, dtype)
+        lanes = _load(job)
+        counter = _Counter(job, lanes[0], journal, dtype)
         reader = PartReader(job.plan, part)
         started = time.perf_counter()
-        _run(reader, segmenters, counter, advance)
+        with _one_opencv_thread():
+            _run(reader, lanes, counter, advance)
         seconds = time.perf_counter() - started
     finally:
         journal.close()
     return ShardOutcome(list(reader.problems), reader.tail, counter.done, seconds)
+
+
+def side_by_side(options: RunOptions, streams: int = 0) -> list[RunOptions]:
+    """Options of models that share the threads of `options`, each with a frame of its own.
+
+    A network on one thread is slower, but two of them do more frames than one on two threads:
+    they wait neither for each other nor for a core that the reader has.
+    """
+    count = streams or min(_MOST_STREAMS, options.thread_count)
+    if options.device != 'cpu' or count == 1:
+        return [options]
+    return [replace(options, threads=max(1, options.thread_count // count), pin=False)] * count
+
+
+def _load(job: ShardJob) -> list[list[Segmenter]]:
+    """For every lane a segmenter of each model."""
+    columns = [
+        [
+            Segmenter(load_model(model.path, options).runner)
+            for options in side_by_side(model.options, job.streams)
+        ]
+        for model in job.models
+    ]
+    return [list(lane) for lane in zip(*columns)]
+
+
+@contextlib.contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """OpenCV's own threads would take the cores from the networks."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def _rest(job: ShardJob, dtype: np.dtype[np.void], done: int) -> Part:
@@ -115,38 +152,53 @@ class _Segmented:
 
 def _run(
     reader: PartReader,
-    segmenters: list[Segmenter],
+    lanes: Sequence[Sequence[Segmenter]],
     counter: _Counter,
     advance: Callable[[], None],
 ) -> None:
-    frames: _Lane[Item] = _Lane()
-    results: _Lane[_Segmented] = _Lane()
-    reading = threading.Thread(target=frames.feed, args=(iter(reader),), daemon=True)
+    """Frame i goes through lane i modulo their number, so that the answers come in order."""
+    frames: list[Lane[Item]] = [Lane() for _ in lanes]
+    results: list[Lane[_Segmented]] = [Lane() for _ in lanes]
 
-    def count_all() -> None:
-        for result in results:
+    def stop() -> None:
+        for taken, given in zip(frames, results):
+            taken.stop()
+            given.stop()
+
+    def read() -> None:
+        for item, lane in zip(reader, itertools.cycle(frames)):
+            if not lane.put(item):
+                return
+        for lane in frames:
+            lane.end()
+
+    def segment(
+        taken: Lane[Item], given: Lane[_Segmented], segmenters: Sequence[Segmenter]
+    ) -> None:
+        for item in taken:
+            if not given.put(_segment(item, segmenters)):
+                return
+        given.end()
+
+    steps = [
+        Checked(read, stop),
+        *(Checked(partial(segment, *ends), stop) for ends in zip(frames, results, lanes)),
+    ]
+    for step in steps:
+        step.start()
+    try:
+        for result in in_turn(results):
             if counter(result):
                 advance()
-
-    counting = _Checked(count_all, results.stop)
-    reading.start()
-    counting.start()
-    try:
-        for item in frames:
-            if not results.put(_segment(item, segmenters)):
-                break
-        results.end()
-    except BaseException:
-        results.stop()
-        raise
     finally:
-        frames.stop()
-        reading.join()
-        counting.join()
-    counting.check()
+        stop()
+        for step in steps:
+            step.join()
+    for step in steps:
+        step.check()
 
 
-def _segment(item: Item, segmenters: list[Segmenter]) -> _Segmented:
+def _segment(item: Item, segmenters: Sequence[Segmenter]) -> _Segmented:
     if item.frame is None:
         return _Segmented(item)
     masks, times = [], []
@@ -166,7 +218,7 @@ class _Counter:
     def __init__(
         self,
         job: ShardJob,
-        segmenters: list[Segmenter],
+        segmenters: Sequence[Segmenter],
         journal: Journal,
         dtype: np.dtype[np.void],
     ) -> None:
@@ -239,76 +291,3 @@ class _Counter:
             self._journal.remark(item.number, kind, text)
         for stamp in item.lost:
             self._journal.remark(item.number, 'label without a frame', str(stamp))
-
-
-class _Lane(Generic[T]):
-    """A short queue between two threads that ends, fails or stops without anybody left waiting."""
-
-    def __init__(self) -> None:
-        self._items: queue.Queue[T | BaseException | None] = queue.Queue(_QUEUE)
-        self._stopped = threading.Event()
-
-    def put(self, item: T | BaseException | None) -> bool:
-        """Wait for room; False once stopped."""
-        while not self._stopped.is_set():
-            try:
-                self._items.put(item, timeout=0.2)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def feed(self, items: Iterator[T]) -> None:
-        """Put all `items`; an error among them is raised at the other end."""
-        try:
-            for item in items:
-                if not self.put(item):
-                    return
-            self.put(None)
-        except BaseException as error:
-            self.put(error)
-
-    def end(self) -> None:
-        """Nothing more comes."""
-        self.put(None)
-
-    def stop(self) -> None:
-        """Wake and release both ends."""
-        self._stopped.set()
-
-    def __iter__(self) -> Iterator[T]:
-        while True:
-            try:
-                item = self._items.get(timeout=0.2)
-            except queue.Empty:
-                if self._stopped.is_set():
-                    return
-                continue
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-
-class _Checked(threading.Thread):
-    """A thread whose error is raised again by `check`, and which calls `failed` at once."""
-
-    def __init__(self, work: Callable[[], None], failed: Callable[[], None]) -> None:
-        super().__init__(daemon=True)
-        self._work = work
-        self._failed = failed
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        """The work."""
-        try:
-            self._work()
-        except BaseException as error:
-            self._error = error
-            self._failed()
-
-    def check(self) -> None:
-        """Raise what the work raised."""
-        if self._error is not None:
-            raise self._error

@@ -61,8 +61,13 @@ def _figures(report: dict[str, Any]) -> Table:
     table.add_row('flipped pixels', *(share(m['flicker']['flipped'], 5) for m in models))
     for name in ('p50', 'p99'):
         found = (f'{each["stages_ms"]["total"][name]:.2f}' for each in times)
-        table.add_row(f'latency {name}, ms', *found)
+        table.add_row(f'latency {name}, ms{_several(times[0])}', *found)
     return table
+
+
+def _several(times: dict[str, Any]) -> str:
+    """Frames that shared the cores: each takes longer than it would alone."""
+    return f' ({times["streams"]} at a time)' if times['streams'] > 1 else ''
 
 
 def share(value: float | None, digits: int = 3) -> str:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
 
+from seg_node.depth import Depth
 from seg_node.geometry import Intrinsics, Size
 from seg_node.replay.bootstrap import Bootstrap
 from seg_node.replay.counts import CountSpec, confusion, lane_counts
@@ -62,7 +63,7 @@ def test_ground_plane_agrees_with_projection():
     size, height, pitch = Size(640, 360), 1.6, 4.0
     k = (400.0, 0.0, 319.5, 0.0, 400.0, 179.5, 0.0, 0.0, 1.0)
     camera = Intrinsics(size, k, (*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0))
-    depth = GroundPlane(camera, height, pitch).depth(size)
+    depth = GroundPlane(camera, height, pitch).depth(size).pixels
     angle = np.radians(pitch)
     for forward in (6.0, 12.0, 30.0):
         z = forward * np.cos(angle) + height * np.sin(angle)
@@ -71,7 +72,13 @@ def test_ground_plane_agrees_with_projection():
         low, high = depth[int(np.floor(row)), 0], depth[int(np.ceil(row)), 0]
         assert high <= z + 1e-6 <= low + 1e-3
     assert depth[0, 0] == 0.0
-    assert Bands((10.0,)).of(np.float32([[0.0, 9.9, 10.0]])).tolist() == [[2, 0, 1]]
+
+
+def test_bands_of_metres_and_millimetres():
+    metres = Depth(np.float32([[0.0, 9.9, 10.0, np.nan, np.inf]]), '32FC1')
+    assert Bands((10.0,)).of(metres).tolist() == [[2, 0, 1, 2, 2]]
+    millimetres = Depth(np.uint16([[0, 9999, 10000, 65535]]), '16UC1')
+    assert Bands((10.0, 40.0)).of(millimetres).tolist() == [[3, 0, 1, 2]]
 
 
 def test_bootstrap_interval_covers_the_difference_and_is_repeatable():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rosbags.image import message_to_cvimage
 
 from seg_node.errors import FrameError
-from seg_node.frames import ENCODINGS, decode, decode_compressed, decode_depth, fill_image
+from seg_node.frames import ENCODINGS, decode, decode_compressed, fill_image
 
 RNG = np.random.default_rng(3)
 BGR = cv2.GaussianBlur(RNG.integers(0, 255, (24, 32, 3), np.uint8), (5, 5), 0)
@@ -158,17 +158,6 @@ def test_any_message_decodes_or_is_refused(encoding, height, width, step, size):
     except FrameError:
         return
     assert (frame.height, frame.width) == (height, width)
-
-
-def test_depth_units(image_message):
-    millimetres = np.array([[0, 1500, 65535]], np.uint16)
-    np.testing.assert_allclose(
-        decode_depth(image_message(millimetres, '16UC1')), [[0, 1.5, 65.535]], rtol=1e-6
-    )
-    metres = np.array([[np.nan, np.inf, 2.5]], np.float32)
-    np.testing.assert_allclose(decode_depth(image_message(metres, '32FC1')), [[0, 0, 2.5]])
-    with pytest.raises(FrameError, match='64FC1'):
-        decode_depth(image_message(metres, '64FC1'))
 
 
 def test_fill_image_round_trip():

@@ -18,7 +18,8 @@ from rosbags.highlevel import AnyReader
 
 from seg_node.classes import LANE_TYPES, load_class_map
 from seg_node.cli import main
-from seg_node.frames import decode, decode_depth
+from seg_node.depth import decode_depth_image
+from seg_node.frames import decode
 from seg_node_sim.client.session import Address
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -181,7 +182,7 @@ def test_bag_is_readable_and_right(embedded: Address, tmp_path: Path) -> None:
     stamps = [t for t, _ in by_topic['/clock']]
     assert np.diff(stamps).tolist() == [50_000_000] * 7
     tags = decode(by_topic['/carla/ego_vehicle/semantic_front/image'][0][1]).pixels
-    depth = decode_depth(by_topic['/carla/ego_vehicle/depth_front/image'][0][1])
+    depth = decode_depth_image(by_topic['/carla/ego_vehicle/depth_front/image'][0][1]).pixels
     assert (tags == 1).mean() > 0.1 and depth[tags == 11].min() == pytest.approx(1000.0)
     mounts = by_topic['/tf_static'][0][1].transforms
     assert {t.child_frame_id for t in mounts} == {

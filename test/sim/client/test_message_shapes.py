@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from seg_node.classes import load_class_map
-from seg_node.frames import decode, decode_depth
+from seg_node.depth import decode_depth_image
+from seg_node.frames import decode
 from seg_node_sim.client import tags
 
 RNG = np.random.default_rng(0)
@@ -47,4 +48,4 @@ def test_native_semantic_is_bgra8_with_the_tag_in_red() -> None:
 
 def test_ros_bridge_depth_is_32fc1_metres() -> None:
     metres = RNG.uniform(0.5, 900.0, (12, 20)).astype(np.float32)
-    assert (decode_depth(image(metres, '32FC1')) == metres).all()
+    assert (decode_depth_image(image(metres, '32FC1')).pixels == metres).all()
