@@ -145,3 +145,16 @@ def test_report_file_equals_the_figures(noisy, replay, tmp_path):
     _, report, _ = replay(noisy, *TRUTH, '--report', tmp_path / 'report')
     assert json.loads((tmp_path / 'report' / 'report.json').read_text()) == report
     assert not (tmp_path / 'report' / '.replay').exists()
+
+
+@pytest.mark.parametrize('streams', [1, 2, 3, 7])
+def test_frames_at_a_time_do_not_change_the_figures(noisy, replay, streams):
+    assert figures(replay(noisy, *TRUTH, '--streams', streams)[1]) == figures(
+        replay(noisy, *TRUTH)[1]
+    )
+
+
+def test_a_negative_number_of_streams(noisy, replay):
+    status, _, err = replay(noisy, '--streams', -1)
+    assert status == 1
+    assert err == 'error: --streams: expected 0 to 64, got -1\n'
