@@ -14,10 +14,10 @@ from seg_node_training.evaluate import Scorer
 U8 = npt.NDArray[np.uint8]
 
 
-def openvino_scorer(path: Path, threads: int = 2) -> Scorer:
+def openvino_scorer(path: Path, threads: int = 2, hint: str = 'f32') -> Scorer:
     """Scores by OpenVINO on the CPU, fp32 where the graph is float (its own default is bf16)."""
     compiled = ov.Core().compile_model(
-        str(path), 'CPU', {'INFERENCE_PRECISION_HINT': 'f32', 'INFERENCE_NUM_THREADS': threads}
+        str(path), 'CPU', {'INFERENCE_PRECISION_HINT': hint, 'INFERENCE_NUM_THREADS': threads}
     )
     request = compiled.create_infer_request()
 

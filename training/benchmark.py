@@ -1,0 +1,138 @@
+"""The benchmark table: models x precisions x runtimes x sizes, measured in turns in one run.
+
+`python training/benchmark.py` makes every file (and the small runs of recipes without a
+checkpoint), measures, scores, and writes `docs/benchmarks.md` with its pictures and JSON. What is
+done is kept in `out/bench`; an interrupted run goes on where it stopped, `--fresh` measures anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+if __package__ in (None, ''):
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from seg_node.errors import ConfigError, SegNodeError
+from seg_node.files import write_json
+from seg_node_training.bench.cases import Case
+from seg_node_training.bench.machine import machine
+from seg_node_training.bench.nets import PICTURES_A_SET, Net
+from seg_node_training.bench.page import write_page
+from seg_node_training.bench.plan import Plan, build_plan
+from seg_node_training.bench.plots import draw
+from seg_node_training.bench.result import lines, peak_gops, score_all
+from seg_node_training.bench.turns import Journal, gathered, run_turns
+from seg_node_training.config import REPOSITORY
+from seg_node_training.graph import source_revision
+
+
+def add_arguments(made: argparse.ArgumentParser) -> None:
+    """Declare the options; `python -m seg_node bench --table` has the same."""
+    group = made.add_argument_group('the table')
+    group.add_argument('--work', type=Path, default=REPOSITORY / 'out' / 'bench')
+    group.add_argument('--page', type=Path, default=REPOSITORY / 'docs' / 'benchmarks.md')
+    group.add_argument('--table-rounds', type=int, default=2, help='rounds of all cases')
+    group.add_argument('--table-seconds', type=float, default=1.0, help='a case and round')
+    group.add_argument('--table-threads', type=int, default=len(os.sched_getaffinity(0)))
+    group.add_argument('--fresh', action='store_true', help='forget earlier measurements')
+    group.add_argument('--files-only', action='store_true', help='make the files, measure nothing')
+    group.add_argument('--no-peers', action='store_true')
+    group.add_argument('--no-recipes', action='store_true')
+
+
+def run(options: argparse.Namespace) -> None:
+    """Files, figures of accuracy, measurements, page."""
+    if options.table_rounds < 1 or options.table_seconds <= 0:
+        raise ConfigError('--table-rounds, --table-seconds: expected more than 0')
+    plan = build_plan(options.work, not options.no_peers, not options.no_recipes)
+    scores = score_all(plan, options.work / 'scores')
+    if options.files_only:
+        return
+    journal_path = options.work / 'journal.json'
+    if options.fresh and journal_path.is_file():
+        shutil.move(journal_path, options.work / 'journal_before.json')
+    journal = Journal(journal_path, _fingerprint(options, plan))
+    begin = os.getloadavg()[1]
+    run_turns(
+        plan.cases, journal, options.table_rounds, options.table_seconds, options.table_threads
+    )
+    timing = gathered(plan.cases, journal, options.table_rounds)
+    made = lines(plan, timing, scores)
+    macs = {f'{c.model} {c.size[0]}x{c.size[1]}': _macs(c) for c in plan.cases if _is_peak(c)}
+    result: dict[str, Any] = {
+        'when': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
+        'revision': source_revision(),
+        'machine': machine(),
+        'threads': options.table_threads,
+        'rounds': options.table_rounds,
+        'seconds': options.table_seconds,
+        'load': {'begin': begin, 'end': os.getloadavg()[1]},
+        'pictures_a_set': PICTURES_A_SET,
+        'int8_peak_gops': peak_gops(plan, timing, macs),
+        'lines': made,
+        'scores': scores,
+        'notes': {net.name: _note(net) for net in plan.nets if _note(net)},
+        'missing': [{'name': m.name, 'reason': m.reason} for m in plan.missing],
+    }
+    folder = options.page.parent / 'benchmarks'
+    write_json(folder / 'benchmarks.json', result)
+    pictures = draw(result, folder)
+    write_page(result, options.page, [f'benchmarks/{p.name}' for p in pictures])
+    print(f'{options.page}: {len(made)} lines')
+
+
+def _is_peak(case: Case) -> bool:
+    return case.model == 'peak'
+
+
+def _macs(case: Case) -> int:
+    from seg_node_training.bench.count import multiply_accumulates
+
+    return multiply_accumulates(Path(case.file).with_name('fp32.onnx'))
+
+
+def _fingerprint(options: argparse.Namespace, plan: Plan) -> str:
+    """What makes earlier measurements worthless when it changes."""
+    return json.dumps(
+        [
+            options.table_rounds,
+            options.table_seconds,
+            options.table_threads,
+            [case.name for case in plan.cases],
+        ]
+    )
+
+
+def _note(net: Net) -> str:
+    said = [net.note] if net.note else []
+    notes = net.notes()
+    if notes:
+        tried = ', '.join(f'{k} {v}' for k, v in notes['lost_points'].items())
+        said.append(f'int8 by {notes["method"]} (largest loss in points by method: {tried})')
+    return f'{net.size[0]}x{net.size[1]}: {"; ".join(said)}' if said else ''
+
+
+def main() -> int:
+    """Exit status: 0 done, 1 error in one line, 130 interrupted."""
+    parser = argparse.ArgumentParser(prog='benchmark.py', description=__doc__)
+    add_arguments(parser)
+    try:
+        run(parser.parse_args())
+    except SegNodeError as error:
+        print(f'benchmark.py: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('benchmark.py: interrupted; the next run goes on from here', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
