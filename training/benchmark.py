@@ -34,23 +34,22 @@ from seg_node_training.graph import source_revision
 
 
 def add_arguments(made: argparse.ArgumentParser) -> None:
-    """Declare the options; `python -m seg_node bench --table` has the same."""
-    group = made.add_argument_group('the table')
-    group.add_argument('--work', type=Path, default=REPOSITORY / 'out' / 'bench')
-    group.add_argument('--page', type=Path, default=REPOSITORY / 'docs' / 'benchmarks.md')
-    group.add_argument('--table-rounds', type=int, default=2, help='rounds of all cases')
-    group.add_argument('--table-seconds', type=float, default=1.0, help='a case and round')
-    group.add_argument('--table-threads', type=int, default=len(os.sched_getaffinity(0)))
-    group.add_argument('--fresh', action='store_true', help='forget earlier measurements')
-    group.add_argument('--files-only', action='store_true', help='make the files, measure nothing')
-    group.add_argument('--no-peers', action='store_true')
-    group.add_argument('--no-recipes', action='store_true')
+    """Declare the options; `python -m seg_node bench --table OPTIONS` hands them on."""
+    made.add_argument('--work', type=Path, default=REPOSITORY / 'out' / 'bench')
+    made.add_argument('--page', type=Path, default=REPOSITORY / 'docs' / 'benchmarks.md')
+    made.add_argument('--rounds', type=int, default=2, help='rounds of all cases')
+    made.add_argument('--seconds', type=float, default=1.0, help='a case and round')
+    made.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)))
+    made.add_argument('--fresh', action='store_true', help='forget earlier measurements')
+    made.add_argument('--files-only', action='store_true', help='make the files, measure nothing')
+    made.add_argument('--no-peers', action='store_true')
+    made.add_argument('--no-recipes', action='store_true')
 
 
 def run(options: argparse.Namespace) -> None:
     """Files, figures of accuracy, measurements, page."""
-    if options.table_rounds < 1 or options.table_seconds <= 0:
-        raise ConfigError('--table-rounds, --table-seconds: expected more than 0')
+    if options.rounds < 1 or options.seconds <= 0:
+        raise ConfigError('--rounds, --seconds: expected more than 0')
     plan = build_plan(options.work, not options.no_peers, not options.no_recipes)
     scores = score_all(plan, options.work / 'scores')
     if options.files_only:
@@ -60,19 +59,17 @@ def run(options: argparse.Namespace) -> None:
         shutil.move(journal_path, options.work / 'journal_before.json')
     journal = Journal(journal_path, _fingerprint(options, plan))
     begin = os.getloadavg()[1]
-    run_turns(
-        plan.cases, journal, options.table_rounds, options.table_seconds, options.table_threads
-    )
-    timing = gathered(plan.cases, journal, options.table_rounds)
+    run_turns(plan.cases, journal, options.rounds, options.seconds, options.threads)
+    timing = gathered(plan.cases, journal, options.rounds)
     made = lines(plan, timing, scores)
     macs = {f'{c.model} {c.size[0]}x{c.size[1]}': _macs(c) for c in plan.cases if _is_peak(c)}
     result: dict[str, Any] = {
         'when': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
         'revision': source_revision(),
         'machine': machine(),
-        'threads': options.table_threads,
-        'rounds': options.table_rounds,
-        'seconds': options.table_seconds,
+        'threads': options.threads,
+        'rounds': options.rounds,
+        'seconds': options.seconds,
         'load': {'begin': begin, 'end': os.getloadavg()[1]},
         'pictures_a_set': PICTURES_A_SET,
         'int8_peak_gops': peak_gops(plan, timing, macs),
@@ -102,9 +99,9 @@ def _fingerprint(options: argparse.Namespace, plan: Plan) -> str:
     """What makes earlier measurements worthless when it changes."""
     return json.dumps(
         [
-            options.table_rounds,
-            options.table_seconds,
-            options.table_threads,
+            options.rounds,
+            options.seconds,
+            options.threads,
             [case.name for case in plan.cases],
         ]
     )
@@ -119,19 +116,28 @@ def _note(net: Net) -> str:
     return f'{net.size[0]}x{net.size[1]}: {"; ".join(said)}' if said else ''
 
 
-def main() -> int:
-    """Exit status: 0 done, 1 error in one line, 130 interrupted."""
+def command(words: list[str] | None = None) -> int:
+    """Run with these words of the command line, its own by default; raises `SegNodeError`.
+
+    Exit status: 0 done, 130 interrupted.
+    """
     parser = argparse.ArgumentParser(prog='benchmark.py', description=__doc__)
     add_arguments(parser)
     try:
-        run(parser.parse_args())
-    except SegNodeError as error:
-        print(f'benchmark.py: {error}', file=sys.stderr)
-        return 1
+        run(parser.parse_args(words))
     except KeyboardInterrupt:
         print('benchmark.py: interrupted; the next run goes on from here', file=sys.stderr)
         return 130
     return 0
+
+
+def main() -> int:
+    """Exit status: as `command`, 1 for an error in one line."""
+    try:
+        return command()
+    except SegNodeError as error:
+        print(f'benchmark.py: {error}', file=sys.stderr)
+        return 1
 
 
 if __name__ == '__main__':

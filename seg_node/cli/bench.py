@@ -37,6 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--no-cache', action='store_true', help='compile the model anew')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write one record a case')
+    parser.add_argument(
+        '--table',
+        nargs=argparse.REMAINDER,
+        metavar='OPTIONS',
+        help='rebuild docs/benchmarks.md (models x precisions x runtimes, peers beside them); '
+        'what follows goes to training/benchmark.py; needs the extras training and bench',
+    )
     dds = parser.add_argument_group('over DDS')
     dds.add_argument('--dds', action='store_true', help='measure the running node instead')
     dds.add_argument('--rate', type=float, default=30.0, help='frames a second')
@@ -45,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, print a table, write the records."""
+    if options.table is not None:
+        return _whole_table(options.table)
     if options.frames < 1 or options.rounds < 1:
         raise ConfigError('--frames, --rounds: expected at least 1')
     if options.dds:
@@ -68,6 +77,18 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         write_json(options.json, records)
     return 0
+
+
+def _whole_table(words: list[str]) -> int:
+    try:
+        from seg_node_training.benchmark import command
+    except ImportError as error:
+        raise ConfigError(
+            f'bench --table: needs the package {error.name}, it is not installed; '
+            "in the repository: pip install -e '.[training,bench]'"
+        ) from None
+    status: int = command(words)
+    return status
 
 
 def _case(
