@@ -14,8 +14,8 @@ if __package__ in (None, ''):
 
 import numpy as np
 
-from seg_node.errors import SegNodeError
 from seg_node_training.checkpoint import load_model
+from seg_node_training.command import run_command
 from seg_node_training.evaluate import evaluate_sets, figures, spec_of
 from seg_node_training.graph import Contract, compare_with_torch, export_graph, write_metadata
 from seg_node_training.runtimes import openvino_scorer
@@ -53,13 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Exit status: 0 done, 1 error in one line."""
-    try:
-        run(parser().parse_args())
-    except SegNodeError as error:
-        print(f'export.py: {error}', file=sys.stderr)
-        return 1
-    return 0
+    """Exit status of the command."""
+    return run_command(parser, run)
 
 
 if __name__ == '__main__':

@@ -18,10 +18,11 @@ if __package__ in (None, ''):
 import cv2
 import numpy as np
 
-from seg_node.errors import ConfigError, SegNodeError
+from seg_node.errors import ConfigError
 from seg_node.files import write_image, write_json
 from seg_node.overlay import paint
 from seg_node_training.checkpoint import load_model
+from seg_node_training.command import run_command
 from seg_node_training.config import Recipe, SetPart
 from seg_node_training.confusion import Confusion
 from seg_node_training.evaluate import U8, evaluate_sets, open_set, picture_name, torch_scorer
@@ -115,13 +116,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Exit status: 0 done, 1 error in one line."""
-    try:
-        run(parser().parse_args())
-    except SegNodeError as error:
-        print(f'inference.py: {error}', file=sys.stderr)
-        return 1
-    return 0
+    """Exit status of the command."""
+    return run_command(parser, run)
 
 
 if __name__ == '__main__':

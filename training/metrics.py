@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from seg_node.classes import LANE, UNLABELED
+from seg_node.replay.counts import CountSpec, lane_counts
+from seg_node.replay.figures import lane_iou, lane_name, number
+
 U8 = npt.NDArray[np.uint8]
+TOLERANCE_PX = 3
+"""Radius, in pixels of the source picture, within which a marking counts as found."""
+THIN = frozenset({LANE.names[2], 'double_line', 'dashed_line', 'single_line'})
+"""Classes that are a few pixels wide, whose plain IoU a shift of one pixel halves."""
 
 
 @dataclass
@@ -52,6 +60,7 @@ class SetScore:
     """Counts of each class over one data set, and the IoU of each picture."""
 
     counts: dict[str, BinaryCount] = field(default_factory=dict)
+    near: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     pictures: list[tuple[str, dict[str, float | None]]] = field(default_factory=list)
 
     def add(
@@ -72,11 +81,25 @@ class SetScore:
             total.false_positive += one.false_positive
             total.false_negative += one.false_negative
             each[name] = one.iou
+            if name in THIN:
+                counted = _near_counts(found[name], truth)
+                self.near[name] = self.near.get(name, np.zeros(4, np.int64)) + counted
         self.pictures.append((picture, each))
 
     def summary(self) -> dict[str, dict[str, float | None]]:
-        """IoU, precision and recall by class."""
-        return {
+        """IoU, precision and recall by class; of markings the tolerant IoU too, under its name."""
+        table: dict[str, dict[str, float | None]] = {
             name: {'iou': count.iou, 'precision': count.precision, 'recall': count.recall}
             for name, count in self.counts.items()
         }
+        for name, counted in self.near.items():
+            table[name][lane_name(TOLERANCE_PX)] = number(lane_iou(counted)[()])
+        return table
+
+
+def _near_counts(found: npt.NDArray[np.bool_], truth: U8) -> npt.NDArray[np.int64]:
+    """`LaneCounts` of one class as int64 (4,), by the code of the replay evaluation."""
+    known = truth != UNLABELED
+    ids = np.where(known, truth > 127, UNLABELED).astype(np.uint8)
+    spec = CountSpec(classes=2, bands=0, markings=(1,), tolerance_px=TOLERANCE_PX)
+    return np.array(astuple(lane_counts(ids, found.astype(np.uint8), spec)), np.int64)

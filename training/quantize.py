@@ -23,11 +23,11 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from seg_node.errors import SegNodeError
 from seg_node.files import write_atomic
 from seg_node.model.spec import ModelSpec, Precision
 from seg_node_training.card import Export, write_card
 from seg_node_training.checkpoint import load_model
+from seg_node_training.command import run_command
 from seg_node_training.config import Recipe
 from seg_node_training.evaluate import figures, fit, open_set, spec_of
 from seg_node_training.formats import FORMATS
@@ -216,13 +216,8 @@ def fp32_twin(path: Path) -> Path:
 
 
 def main() -> int:
-    """Exit status: 0 done, 1 error in one line."""
-    try:
-        run(parser().parse_args())
-    except SegNodeError as error:
-        print(f'quantize.py: {error}', file=sys.stderr)
-        return 1
-    return 0
+    """Exit status of the command."""
+    return run_command(parser, run)
 
 
 if __name__ == '__main__':

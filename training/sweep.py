@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from seg_node.errors import ConfigError, SegNodeError, problems_line
 from seg_node.files import write_json
 from seg_node_training.checkpoint import latest_checkpoint, load_checkpoint, load_model
+from seg_node_training.command import run_command
 from seg_node_training.config import REPOSITORY, Recipe, SetPart, load_recipe, parse_recipe
 from seg_node_training.confusion import Confusion
 from seg_node_training.evaluate import U8, evaluate_sets, open_set, torch_scorer
@@ -180,15 +181,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Exit status: 0 done, 1 error in one line, 130 interrupted."""
-    try:
-        run(parser().parse_args())
-    except SegNodeError as error:
-        print(f'sweep.py: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    """Exit status of the command."""
+    return run_command(parser, run)
 
 
 if __name__ == '__main__':

@@ -12,8 +12,9 @@ if __package__ in (None, ''):
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from seg_node.errors import ConfigError, SegNodeError
+from seg_node.errors import ConfigError
 from seg_node_training.checkpoint import latest_checkpoint, load_checkpoint
+from seg_node_training.command import run_command
 from seg_node_training.config import Recipe, load_recipe, parse_recipe, resolve
 from seg_node_training.evaluate import open_set
 from seg_node_training.legacy import load_legacy
@@ -27,7 +28,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         'resume', choices=('T', 'F'), help='T: go on from a checkpoint, F: from zero'
     )
-    made.add_argument('-p', '--pth', help='checkpoint to go on from; default: the latest in --out')
+    made.add_argument(
+        '-p', '--pth', help='with T: checkpoint to go on from; default: the latest in --out'
+    )
     made.add_argument(
         '--config',
         default='light_unet',
@@ -68,6 +71,16 @@ def limited(recipe: Recipe, share: float) -> Recipe:
     return recipe.model_copy(update={'data': data})
 
 
+def refuse_to_mix(folder: Path, prefix: str) -> None:
+    """`ConfigError` where a run from zero would overwrite an older one's checkpoints."""
+    found = latest_checkpoint(folder, prefix)
+    if found is not None:
+        raise ConfigError(
+            f'train F: {found} is there from another run; go on with it by T, give another '
+            '--out, or move it away'
+        )
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line says; raises `SegNodeError`."""
     state, legacy_folder = None, None
@@ -86,6 +99,8 @@ def run(arguments: argparse.Namespace) -> None:
             raise ConfigError(f'train T: no checkpoint in {folder}; give one with -p, or use F')
         state = load_checkpoint(found)
         recipe = parse_recipe(state['recipe'], str(found))
+    if state is None:
+        refuse_to_mix(folder, recipe.prefix_name)
     if arguments.limit is not None:
         recipe = limited(recipe, arguments.limit)
     if arguments.overfit is not None:
@@ -106,15 +121,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Exit status: 0 done, 1 error in one line, 130 interrupted."""
-    try:
-        run(parser().parse_args())
-    except SegNodeError as error:
-        print(f'train.py: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    """Exit status of the command."""
+    return run_command(parser, run)
 
 
 if __name__ == '__main__':

@@ -110,3 +110,20 @@ def test_targets_of_each_kind_of_head():
     found = found_planes(np.array([[1, 2, 0]], np.uint8), 'lane', ('background', 'road', 'line'))
     assert found['road'].tolist() == [[True, True, False]]
     assert found['line'].tolist() == [[False, True, False]]
+
+
+def test_markings_are_also_scored_within_a_stated_tolerance():
+    truth = np.zeros((20, 40), np.uint8)
+    truth[:, 10:12] = 254
+    truth[:, 30:] = UNKNOWN
+    found = np.zeros((20, 40), bool)
+    found[:, 13:15] = True  # three pixels beside, all of it within the tolerance
+    found[:, 20:22] = True  # nothing there
+    found[:, 33:35] = True  # nobody knows
+    score = SetScore()
+    score.add('a', {'road': found, 'lane_marking': found}, {'road': truth, 'lane_marking': truth})
+    table = score.summary()
+    assert table['lane_marking']['iou'] == 0
+    # 40 true pixels are all near; of 80 found ones 40 are not: 40 / (40 + 40).
+    assert table['lane_marking']['lane_iou_within_3px'] == pytest.approx(0.5)
+    assert 'lane_iou_within_3px' not in table['road']

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -14,9 +15,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import yaml
 
 from seg_node.errors import ConfigError, InputError, ModelError, SegNodeError
 from seg_node.model.spec import ModelSpec
+from seg_node_training import train
 from seg_node_training.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
@@ -133,6 +136,32 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert load_checkpoint(path)['step'] == 1
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_disk_that_fills_up_while_writing(tmp_path):
+    path = tmp_path / 'unet_epoch001.pth'
+    save_checkpoint(path, {'step': 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(InputError, match='previous one is untouched') as caught:
+            save_checkpoint(path, {'step': 2, 'weights': torch.randn(500_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert '\n' not in str(caught.value)
+    assert load_checkpoint(path)['step'] == 1
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_run_from_zero_does_not_overwrite_another(pictures, tmp_path, monkeypatch, capsys):
+    config = tmp_path / 'toy.yaml'
+    recipe = toy_recipe(pictures, tmp_path / 'cache', steps=1, steps_per_epoch=1)
+    config.write_text(yaml.safe_dump(recipe.model_dump(mode='json')))
+    words = ['train.py', 'F', '--config', str(config), '--out', str(tmp_path / 'run')]
+    monkeypatch.setattr(sys, 'argv', words)
+    assert train.main() == 0
+    assert train.main() == 1
+    assert 'unet_epoch001.pth is there from another run' in capsys.readouterr().err
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(pictures, tmp_path):
