@@ -1,9 +1,9 @@
-"""A mailbox of one slot between a subscription and its worker, and the account of every frame."""
+"""A mailbox between a subscription and its worker, and the account of every frame."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -11,15 +11,16 @@ T = TypeVar('T')
 
 
 class Mailbox(Generic[T]):
-    """Holds the newest item only; putting over an untaken one gives that one back.
+    """Holds the newest `capacity` items; putting one into a full box gives the oldest back.
 
-    One or more producers, one or more consumers. A closed mailbox takes nothing more and gives
-    None.
+    One or more producers, one or more consumers, which take the oldest first. A closed mailbox
+    takes nothing more and gives None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = 1) -> None:
         self._changed = threading.Condition()
-        self._item: T | None = None
+        self._items: deque[T] = deque()
+        self._capacity = capacity
         self._closed = False
 
     def put(self, item: T) -> T | None:
@@ -27,25 +28,27 @@ class Mailbox(Generic[T]):
         with self._changed:
             if self._closed:
                 return item
-            superseded, self._item = self._item, item
+            full = len(self._items) == self._capacity
+            superseded = self._items.popleft() if full else None
+            self._items.append(item)
             self._changed.notify()
             return superseded
 
     def take(self, timeout: float | None = None) -> T | None:
         """Wait up to `timeout` seconds for an item; None when none came or the box is closed."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._item is not None or self._closed, timeout):
+            if not self._changed.wait_for(lambda: self._items or self._closed, timeout):
                 return None
-            item, self._item = self._item, None
-            return item
+            return self._items.popleft() if self._items else None
 
-    def close(self) -> T | None:
-        """Wake every consumer; return an item that nobody took."""
+    def close(self) -> tuple[T, ...]:
+        """Wake every consumer; return the items that nobody took."""
         with self._changed:
             self._closed = True
-            item, self._item = self._item, None
+            left = tuple(self._items)
+            self._items.clear()
             self._changed.notify_all()
-            return item
+            return left
 
 
 @dataclass(frozen=True)

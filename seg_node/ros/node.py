@@ -31,6 +31,7 @@ from seg_node.ros.rgbd import Mapping
 from seg_node.ros.worker import Steps, Worker
 from seg_node.timing import Recorder
 
+_MAP_QUEUE = 10
 INPUT_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
 )
@@ -113,7 +114,10 @@ class SegNode(LifecycleNode):
             publish_late=self._publish_late,
             report=self._report,
         )
-        self._worker = Worker(segmenter, steps, self._account, self._recorder)
+        # A controller wants the newest frame; a map wants every one.
+        every = self._mapping is not None and self._mapping.wants_every_frame
+        waiting = self._settings.queue_size or (_MAP_QUEUE if every else 1)
+        self._worker = Worker(segmenter, steps, self._account, self._recorder, waiting)
         result = super().on_activate(state)
         self._worker.start()
         try:

@@ -100,6 +100,12 @@ PARAMETERS = (
         live=True,
     ),
     Declared(
+        'queue_size',
+        0,
+        'Frames that may wait; a newer one supersedes the oldest. 0: 1, or 10 with rtabmap.mode.',
+        bounds=(0, 100),
+    ),
+    Declared(
         'thresholds',
         [],
         "Score from 1 to 255 that each foreground class needs; empty: the model's own.",
@@ -132,6 +138,7 @@ class NodeSettings:
     image_transport: str
     output_size: OutputSize
     max_frame_age_ms: float
+    queue_size: int
     thresholds: tuple[int, ...]
     overlay_alpha: float
     jpeg_quality: int

@@ -83,6 +83,11 @@ class Mapping:
         """Whether the user has asked for any of it."""
         return self._settings.active
 
+    @property
+    def wants_every_frame(self) -> bool:
+        """Whether sets go to a map, where a missing one is a gap."""
+        return self._settings.rgbd
+
     def open(self) -> None:
         """Create the publishers.
 

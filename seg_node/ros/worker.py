@@ -32,13 +32,18 @@ class Worker:
     """Between the mailbox and the outputs. Every frame put ends in exactly one account."""
 
     def __init__(
-        self, segmenter: Segmenter, steps: Steps, account: FrameAccount, recorder: Recorder
+        self,
+        segmenter: Segmenter,
+        steps: Steps,
+        account: FrameAccount,
+        recorder: Recorder,
+        queue_size: int = 1,
     ) -> None:
         self.segmenter = segmenter
         self._steps = steps
         self._account = account
         self._recorder = recorder
-        self._mailbox: Mailbox[Any] = Mailbox()
+        self._mailbox: Mailbox[Any] = Mailbox(queue_size)
         self._thread = threading.Thread(target=self._run, name='seg_node worker', daemon=True)
 
     def start(self) -> None:
@@ -56,7 +61,7 @@ class Worker:
 
     def stop(self) -> None:
         """Finish the frame in hand and end the thread."""
-        if self._mailbox.close() is not None:
+        for _ in self._mailbox.close():
             self._account.rejected('inactive')
         if self._thread.is_alive():
             self._thread.join()

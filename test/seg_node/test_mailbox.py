@@ -1,4 +1,4 @@
-"""The one-slot mailbox and the account of every frame."""
+"""The mailbox and the account of every frame."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ def test_only_the_newest_stays():
     assert box.take(0.0) is None
 
 
+def test_a_longer_queue_keeps_the_newest_in_order():
+    box: Mailbox[int] = Mailbox(3)
+    assert [box.put(i) for i in range(5)] == [None, None, None, 0, 1]
+    assert [box.take(0.0) for _ in range(2)] == [2, 3]
+    assert box.put(5) is None
+    assert box.close() == (4, 5)
+
+
 def test_close_gives_back_what_nobody_took_and_takes_nothing_more():
     box: Mailbox[str] = Mailbox()
     box.put('a')
-    assert box.close() == 'a'
+    assert box.close() == ('a',)
     assert box.put('b') == 'b'
     assert box.take() is None
-    assert box.close() is None
+    assert box.close() == ()
 
 
 def test_close_wakes_a_waiting_consumer():
@@ -74,9 +82,9 @@ def test_every_item_is_taken_or_superseded_once_and_in_order():
         thread.join()
     left = box.close()
     consumer.join(5)
-    if left is not None:
+    for _ in left:
         account.stale()
-    everything = sorted(taken + superseded + ([] if left is None else [left]))
+    everything = sorted([*taken, *superseded, *left])
     assert everything == sorted(1 + i * 1000 + j for i in range(producers) for j in range(each))
     for start in range(producers):
         own = [item for item in taken if item // 1000 == start]
