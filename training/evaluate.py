@@ -51,22 +51,33 @@ def normalise(picture: Tensor, part: InputPart) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def torch_scorer(model: nn.Module, recipe: Recipe, bf16: bool = False) -> Scorer:
-    """Scores by a torch network in evaluation mode, on the device where it is."""
+def torch_logits(model: nn.Module, recipe: Recipe, bf16: bool = False) -> Callable[[U8], Tensor]:
+    """Logits float32 (1, K, H, W) of a picture uint8 (H, W, 3) by a network in evaluation mode,
+    on the device where it is."""
     model.eval()
     device = next(model.parameters()).device
 
     @torch.inference_mode()
-    def score(image: U8) -> U8:
-        x = normalise(torch.from_numpy(image).permute(2, 0, 1)[None].to(device), recipe.input)
+    def logits(image: U8) -> Tensor:
+        picture = torch.from_numpy(image).permute(2, 0, 1)[None].to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            logits = model(x)
-        logits = logits.float()
-        sigmoid = recipe.head == 'sigmoid'
-        p = torch.sigmoid(logits) if sigmoid else torch.softmax(logits, 1)[:, 1:]
-        return p[0].mul_(255).round_().to(torch.uint8).cpu().numpy()
+            found = model(normalise(picture, recipe.input))
+        return found.float()
 
-    return score
+    return logits
+
+
+def scores_of(logits: Tensor, recipe: Recipe) -> U8:
+    """Scores uint8 (K, H, W) of the foreground classes from logits (1, C, H, W)."""
+    sigmoid = recipe.head == 'sigmoid'
+    p = torch.sigmoid(logits) if sigmoid else torch.softmax(logits, 1)[:, 1:]
+    return p[0].mul(255).round_().to(torch.uint8).cpu().numpy()
+
+
+def torch_scorer(model: nn.Module, recipe: Recipe, bf16: bool = False) -> Scorer:
+    """Scores by a torch network."""
+    logits = torch_logits(model, recipe, bf16)
+    return lambda image: scores_of(logits(image), recipe)
 
 
 def network_size(recipe: Recipe) -> Size:

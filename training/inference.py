@@ -17,6 +17,8 @@ if __package__ in (None, ''):
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from seg_node.errors import ConfigError
 from seg_node.files import write_image, write_json
@@ -25,10 +27,21 @@ from seg_node_training.checkpoint import load_model
 from seg_node_training.command import run_command
 from seg_node_training.config import Recipe, SetPart
 from seg_node_training.confusion import Confusion
-from seg_node_training.evaluate import U8, evaluate_sets, open_set, picture_name, torch_scorer
+from seg_node_training.data.transforms.geometry import resize_pair
+from seg_node_training.evaluate import (
+    U8,
+    evaluate_sets,
+    network_size,
+    open_set,
+    picture_name,
+    scores_of,
+    torch_logits,
+)
+from seg_node_training.legacy import find_checkpoint, pictures_folder
 from seg_node_training.metrics import SetScore
+from seg_node_training.objective import build_loss
 from seg_node_training.specs import PROTOCOL
-from seg_node_training.targets import ids_of
+from seg_node_training.targets import encoder, ids_of
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,7 +49,12 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog='inference.py', description=__doc__)
     made.add_argument('checkpoint', type=Path)
     made.add_argument('--set', nargs='+', help='names of evaluation sets of the recipe; all')
-    made.add_argument('-o', '--out', type=Path, help='folder; default: beside the checkpoint')
+    made.add_argument(
+        '-o',
+        '--out',
+        type=Path,
+        help="folder; default: infer_path of an Unet_config.json here, or the checkpoint's name",
+    )
     made.add_argument('--pictures', type=int, default=20, help='overlays a set, worst first')
     made.add_argument('--weights', choices=('ema', 'model'), default='ema')
     made.add_argument('--thresholds', type=int, nargs='+', help='uint8 score a foreground class')
@@ -65,54 +83,95 @@ def worst_first(score: SetScore) -> Iterator[tuple[int, str, float]]:
         yield rank, name, value
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Do what the command line says; raises `SegNodeError`."""
-    model, recipe, state = load_model(arguments.checkpoint, arguments.weights)
-    folder = arguments.out or arguments.checkpoint.with_suffix('')
-    report: dict[str, Any] = {'checkpoint': str(arguments.checkpoint), 'protocol': PROTOCOL}
-    scorer = torch_scorer(model, recipe)
-    spent: list[float] = []
+class Judge:
+    """A network that is timed, and whose loss on each picture is kept."""
 
-    def timed(image: U8) -> U8:
+    def __init__(self, model: nn.Module, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.spent: list[float] = []
+        self.losses: list[float] = []
+        self._logits = torch_logits(model, recipe)
+        self._loss = build_loss(recipe, model)
+        self._encode = encoder(recipe.classes, recipe.head)
+        self._last: Tensor | None = None
+
+    def score(self, image: U8) -> U8:
+        """Scores of a picture of the network's size."""
         begin = time.perf_counter()
-        scores = scorer(image)
-        spent.append(time.perf_counter() - begin)
+        self._last = self._logits(image)
+        scores = scores_of(self._last, self.recipe)
+        self.spent.append(time.perf_counter() - begin)
         return scores
 
-    for part in chosen_sets(recipe, arguments.set):
-        data = open_set(part, recipe)
-        confusion = Confusion(recipe.class_set.names)
-        kept: dict[str, tuple[Any, U8]] = {}
+    def compare(self, image: U8, target: U8) -> None:
+        """Keep the loss of the last answer; picture and target at source size."""
+        policy = self.recipe.input.resize
+        _, planes = resize_pair(image, target, network_size(self.recipe), policy)
+        codes = torch.from_numpy(np.ascontiguousarray(self._encode(planes)))[None]
+        if self._last is not None:
+            self.losses.append(float(self._loss(self._last, codes)))
 
-        def seen(_: str, source: Any, __: U8, ids: U8, kept: Any = kept) -> None:
-            kept[picture_name(source)] = (source, ids)
 
-        score = evaluate_sets(timed, recipe, [part], arguments.thresholds, seen)[part.name]
-        for source, ids in kept.values():
-            confusion.add(ids_of(data.load(source)[1], recipe.classes), ids)
-        for rank, name, value in worst_first(score):
-            if rank > arguments.pictures:
-                break
-            source, ids = kept[name]
-            image, target = data.load(source)
-            truth = ids_of(target, recipe.classes)
-            pair = [paint(image, ids, recipe.class_set), paint(image, truth, recipe.class_set)]
-            text = f'{name}  IoU {value:.3f}   left: found, right: truth'
-            sheet = np.hstack(pair)
-            cv2.putText(sheet, text, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 255), 2)
-            write_image(folder / part.name / f'{rank:03d}_{value:.3f}_{name}.jpg', sheet)
-        confusion.plot(folder / f'confusion_{part.name}.png', f'{part.name}, step {state["step"]}')
-        report[part.name] = score.summary()
-        for label, values in score.summary().items():
-            shown = '  '.join(f'{k} {v:.4f}' for k, v in values.items() if v is not None)
-            print(f'{part.name:16s} {label:14s} {shown}')
-    report['inference_ms'] = {
-        'median': round(1e3 * float(np.median(spent)), 2),
-        'p95': round(1e3 * float(np.quantile(spent, 0.95)), 2),
+def evaluate_part(
+    judge: Judge, part: SetPart, arguments: argparse.Namespace, folder: Path
+) -> dict[str, Any]:
+    """Figures of one set; its overlays and its confusion matrix go into `folder`."""
+    recipe = judge.recipe
+    data = open_set(part, recipe)
+    confusion = Confusion(recipe.class_set.names)
+    kept: dict[str, tuple[Any, U8]] = {}
+
+    def seen(_: str, source: Any, image: U8, ids: U8) -> None:
+        target = data.load(source)[1]
+        judge.compare(image, target)
+        confusion.add(ids_of(target, recipe.classes), ids)
+        kept[picture_name(source)] = (source, ids)
+
+    score = evaluate_sets(judge.score, recipe, [part], arguments.thresholds, seen)[part.name]
+    for rank, name, value in worst_first(score):
+        if rank > arguments.pictures:
+            break
+        source, ids = kept[name]
+        image, target = data.load(source)
+        truth = ids_of(target, recipe.classes)
+        pair = [paint(image, ids, recipe.class_set), paint(image, truth, recipe.class_set)]
+        text = f'{name}  IoU {value:.3f}   left: found, right: truth'
+        sheet = np.hstack(pair)
+        cv2.putText(sheet, text, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 255), 2)
+        write_image(folder / part.name / f'{rank:03d}_{value:.3f}_{name}.jpg', sheet)
+    confusion.plot(folder / f'confusion_{part.name}.png', part.name)
+    table = score.summary()
+    for label, values in table.items():
+        shown = '  '.join(f'{k} {v:.4f}' for k, v in values.items() if v is not None)
+        print(f'{part.name:16s} {label:14s} {shown}')
+    return {**table, 'miou': confusion.mean_iou()}
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Do what the command line says; raises `SegNodeError`."""
+    checkpoint = find_checkpoint(arguments.checkpoint)
+    model, recipe, state = load_model(checkpoint, arguments.weights)
+    folder = arguments.out or pictures_folder() or checkpoint.with_suffix('')
+    judge = Judge(model, recipe)
+    report: dict[str, Any] = {
+        'checkpoint': str(checkpoint),
+        'step': state['step'],
+        'protocol': PROTOCOL,
     }
-    report['fps'] = round(1 / float(np.median(spent)), 1)
+    for part in chosen_sets(recipe, arguments.set):
+        report[part.name] = evaluate_part(judge, part, arguments, folder)
+    median = float(np.median(judge.spent))
+    report['loss'] = float(np.mean(judge.losses))
+    report['inference_ms'] = {
+        'median': round(1e3 * median, 2),
+        'p95': round(1e3 * float(np.quantile(judge.spent, 0.95)), 2),
+    }
+    report['fps'] = round(1 / median, 1)
     write_json(folder / 'metrics.json', report)
-    print(f'{PROTOCOL}\n{folder}: {report["inference_ms"]} ms a picture in torch')
+    print(
+        f'{PROTOCOL}\n{folder}: loss {report["loss"]:.4f}, {report["inference_ms"]["median"]} ms '
+        f'a picture in torch ({report["fps"]} a second)'
+    )
 
 
 def main() -> int:

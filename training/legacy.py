@@ -10,6 +10,8 @@ from typing import Any
 from seg_node.errors import ConfigError, problems_line
 from seg_node_training.config import Recipe, load_recipe, parse_recipe
 
+CONFIG = 'Unet_config.json'
+
 KEYS: dict[str, type | tuple[type, ...]] = {
     'epoch': int,
     'pth_path': str,
@@ -33,6 +35,28 @@ def load_legacy(path: Path) -> tuple[Recipe, Path]:
     `epoch` epochs of `data_rate` x the training pictures; the rest of the recipe is
     `team1_unet`'s. Raises `ConfigError` that lists every wrong key.
     """
+    raw = read_legacy(path)
+    base = path.resolve().parent
+    return _recipe(raw, base, str(path)), base / raw.get('pth_path', './carla_pth')
+
+
+def find_checkpoint(given: Path) -> Path:
+    """`given`, or the file of this name in the `pth_path` of an `Unet_config.json` beside us."""
+    if given.exists() or given.is_absolute() or not Path(CONFIG).is_file():
+        return given
+    inside = Path(read_legacy(Path(CONFIG)).get('pth_path', './carla_pth')) / given
+    return inside if inside.is_file() else given
+
+
+def pictures_folder() -> Path | None:
+    """`infer_path` of an `Unet_config.json` in the present folder; None without one."""
+    config = Path(CONFIG)
+    found = read_legacy(config).get('infer_path') if config.is_file() else None
+    return Path(found) if found else None
+
+
+def read_legacy(path: Path) -> dict[str, Any]:
+    """The checked keys and values of an `Unet_config.json`."""
     try:
         raw = json.loads(path.read_text(encoding='utf-8'))
     except OSError as error:
@@ -52,8 +76,7 @@ def load_legacy(path: Path) -> tuple[Recipe, Path]:
         problems.append('img_channel, target_channel: expected 3 and 1')
     if problems:
         raise ConfigError(problems_line(str(path), problems))
-    base = path.resolve().parent
-    return _recipe(raw, base, str(path)), base / raw.get('pth_path', './carla_pth')
+    return raw
 
 
 def _recipe(raw: dict[str, Any], base: Path, subject: str) -> Recipe:

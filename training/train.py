@@ -17,7 +17,7 @@ from seg_node_training.checkpoint import latest_checkpoint, load_checkpoint
 from seg_node_training.command import run_command
 from seg_node_training.config import Recipe, load_recipe, parse_recipe, resolve
 from seg_node_training.evaluate import open_set
-from seg_node_training.legacy import load_legacy
+from seg_node_training.legacy import CONFIG, find_checkpoint, load_legacy
 from seg_node_training.loop import Trainer
 from seg_node_training.machine import Machine
 
@@ -33,8 +33,8 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         '--config',
-        default='light_unet',
-        help="recipe: a name, a YAML file, or the predecessor's Unet_config.json",
+        help="recipe: a name, a YAML file, or the predecessor's Unet_config.json; default: an "
+        'Unet_config.json in the present folder, else light_unet',
     )
     made.add_argument('--out', help='folder of checkpoints and logs; default out/train/<recipe>')
     made.add_argument('--init', help='with F: begin with the averaged weights of this checkpoint')
@@ -84,13 +84,16 @@ def refuse_to_mix(folder: Path, prefix: str) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do what the command line says; raises `SegNodeError`."""
     state, legacy_folder = None, None
+    config = arguments.config or (CONFIG if Path(CONFIG).is_file() else 'light_unet')
     if arguments.resume == 'T' and arguments.pth:
-        state = load_checkpoint(Path(arguments.pth))
-        recipe = parse_recipe(state['recipe'], arguments.pth)
-    elif arguments.config.endswith('.json'):
-        recipe, legacy_folder = load_legacy(Path(arguments.config))
+        checkpoint = find_checkpoint(Path(arguments.pth))
+        state = load_checkpoint(checkpoint)
+        recipe = parse_recipe(state['recipe'], str(checkpoint))
+        legacy_folder = checkpoint.parent
+    elif config.endswith('.json'):
+        recipe, legacy_folder = load_legacy(Path(config))
     else:
-        recipe = load_recipe(arguments.config)
+        recipe = load_recipe(config)
     folder = legacy_folder or resolve(f'out/train/{recipe.name}')
     folder = Path(arguments.out) if arguments.out else folder
     if arguments.resume == 'T' and state is None:

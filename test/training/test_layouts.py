@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
 import pytest
 
 from seg_node.errors import ConfigError, InputError
-from seg_node_training.config import RECIPES, load_recipe
+from seg_node_training import inference, legacy, train
+from seg_node_training.config import RECIPES, load_recipe, parse_recipe
 from seg_node_training.data.cache import CachedSet
 from seg_node_training.data.layouts import open_layout, palette_map
 from seg_node_training.legacy import load_legacy
@@ -164,6 +167,44 @@ def test_unet_config_is_taken_as_it_is(tmp_path):
     config.write_text(json.dumps({'epochs': 3, 'batch_size': 'two'}))
     with pytest.raises(ConfigError, match=r'2 problems.*did you mean epoch.*batch_size'):
         load_legacy(config)
+
+
+def test_the_predecessors_commands_in_the_predecessors_folder(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    for split in ('train', 'test'):
+        for index in range(2):
+            ids = np.zeros((48, 96), np.uint8)
+            cv2.line(ids, (30 + 20 * index, 10), (60, 47), 1, 5)
+            label = np.array([[128, 64, 128], [157, 234, 50]], np.uint8)[ids]
+            noise = rng.integers(0, 30, (48, 96, 1), np.uint8)
+            picture = np.array([[60] * 3, [220] * 3], np.uint8)[ids] + noise
+            write(tmp_path / f'Carla_Data/rgb/{split}/{index}.png', picture)
+            write(tmp_path / f'Carla_Data/seg/{split}/{index}.png', label)
+    (tmp_path / 'Carla_Data/classes.json').write_text(json.dumps(PREDECESSOR))
+    values = {'epoch': 2, 'pth_path': './carla_pth', 'data_path': './Carla_Data'}
+    values |= {'infer_path': './infer', 'prefix_name': 'unet', 'batch_size': 1, 'depth': 1}
+    (tmp_path / 'Unet_config.json').write_text(json.dumps(values))
+    # Smaller than the predecessor's pictures: the only thing that is not as it was.
+    recipe = load_recipe('team1_unet').model_dump()
+    recipe['input'] |= {'height': 32, 'width': 64}
+    recipe['data'] |= {'cache_height': 32, 'cache_width': 64, 'cache': str(tmp_path / 'cache')}
+    recipe['model']['options']['base'] = 4
+    monkeypatch.setattr(legacy, 'load_recipe', lambda _: parse_recipe(recipe, 'small'))
+    monkeypatch.chdir(tmp_path)
+
+    def command(module: ModuleType, *words: str) -> int:
+        monkeypatch.setattr(sys, 'argv', [module.__name__, *words])
+        return module.main()
+
+    assert command(train, 'F', '--until', '2') == 0
+    assert command(train, 'T', '-p', 'unet_epoch001.pth') == 0
+    assert command(inference, 'unet_epoch002.pth') == 0
+    report = json.loads((tmp_path / 'infer/metrics.json').read_text())
+    assert report['step'] == 4
+    assert report['loss'] > 0 and report['fps'] > 0 and report['inference_ms']['median'] > 0
+    assert 0 <= report['carla_test']['lane_marking']['iou'] <= 1
+    assert len(list((tmp_path / 'infer/carla_test').glob('*.jpg'))) == 2
+    assert 'a picture in torch' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('name', sorted(p.stem for p in RECIPES.glob('*.yaml')))
