@@ -20,9 +20,9 @@ from seg_node_sim.maps.builder import (
     symmetric,
 )
 
-ISLAND = 16.0  # radius of the central island, metres
+ISLAND = 24.0  # radius of the central island, metres
 HALF = math.radians(28.0)  # of the angle that an arm's junction takes of the ring
-ARM = 36.0  # where the arms begin, metres from the middle
+ARM = 46.0  # where the arms begin, metres from the middle
 LOOP = 75.0  # radius of the outer loops
 WALK = LaneSpec('sidewalk', 2.5)
 RING = Profile((LaneSpec('driving', 5.5, CURB), WALK), (), solid('white', 0.15), 30.0)

@@ -14,17 +14,20 @@ from dataclasses import dataclass
 from seg_node_sim.server.catalogue import VehicleType
 from seg_node_sim.server.wire import AckermannControl, VehicleControl
 
-# The client's Traffic Manager steers in proportion to the angle of a point ahead.  With these two
-# it follows curves of 16 to 400 m radius at their speeds without cutting or leaving them; the dip
-# is where the Traffic Manager changes from its gains for towns to those for highways.
+# The client's Traffic Manager steers in proportion to the angle of a point ahead, farther away the
+# faster it drives, and halves its gain at 60 km/h.  With these two it follows curves of 8 to 400 m
+# radius at their speeds without cutting or leaving them; the step of the curve is the answer to
+# that of the gain (seg_node_sim.server.bench measures).
 MAX_STEER_DEG = 38.0
 STEERING_CURVE = (  # km/h, share of the full angle
     (0.0, 1.0),
     (25.0, 1.0),
-    (50.0, 0.85),
-    (60.0, 0.65),
-    (80.0, 0.8),
-    (120.0, 0.75),
+    (50.0, 0.75),
+    (56.0, 0.55),
+    (59.5, 0.5),
+    (61.0, 0.9),
+    (80.0, 0.85),
+    (120.0, 0.8),
 )
 _STEER_RATE = math.radians(400.0)
 _MAX_BRAKE = 8.0  # m/s^2

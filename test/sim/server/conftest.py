@@ -13,11 +13,11 @@ import pytest
 
 from seg_node_sim.server import RunningServer, ServerOptions, start_server_process
 
-_SCENARIOS = Path(__file__).with_name('carla_scenarios.py')
+_SCENARIOS = Path(__file__).with_name('scenarios') / 'run.py'
 
 
 def scenario_command(name: str, port: int, **arguments: Any) -> list[str]:
-    """The command that runs one scenario of `carla_scenarios.py`."""
+    """The command that runs one scenario of `scenarios/`."""
     return [sys.executable, str(_SCENARIOS), name, str(port), json.dumps(arguments)]
 
 
