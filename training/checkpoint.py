@@ -35,7 +35,15 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU; `ModelError` says in one line what is wrong with it."""
+    """Read a checkpoint, or a folder's latest, onto the CPU.
+
+    `ModelError` says in one line what is wrong with it.
+    """
+    if path.is_dir():
+        found = latest_checkpoint(path)
+        if found is None:
+            raise ModelError(f'{path}: no checkpoint in this folder')
+        path = found
     if not path.is_file():
         raise ModelError(f'{path}: no such checkpoint')
     try:
@@ -49,9 +57,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def latest_checkpoint(folder: Path, prefix: str) -> Path | None:
-    """The checkpoint of the highest epoch in `folder`, None where there is none."""
-    pattern = re.compile(rf'{re.escape(prefix)}_epoch(\d+)\.pth')
+def latest_checkpoint(folder: Path, prefix: str | None = None) -> Path | None:
+    """The checkpoint of the highest epoch (of `prefix`) in `folder`, None where there is none."""
+    name = '.+' if prefix is None else re.escape(prefix)
+    pattern = re.compile(rf'{name}_epoch(\d+)\.pth')
     found = [(int(m[1]), p) for p in folder.glob('*.pth') if (m := pattern.fullmatch(p.name))]
     return max(found)[1] if found else None
 
