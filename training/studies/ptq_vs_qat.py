@@ -156,8 +156,8 @@ def page(
         f'Small: `light_unet` at {net.size[0]}x{net.size[1]}, batch {BATCH}, up to '
         f'{options.steps} steps on the photos of its recipe (each length goes on from the one '
         f'before, with a cosine of its own), {PICTURES} pictures a set, one seed, '
-        f'{spent / 60:.0f} minutes of processor time. A loss below zero is a gain; differences of a few tenths of a point are '
-        'within what another seed would give.',
+        f'{spent / 60:.0f} minutes of processor time. A loss below zero is a gain; differences '
+        'of a few tenths of a point are within what another seed would give.',
         '',
         'Source system 1 saw loss and IoU worsen from 10 to 1000 epochs of QAT. The rate decides: '
         'a rate that is large for a finished network moves it away from what it had learnt, '
