@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from seg_node.errors import ConfigError, problems_line
 
@@ -110,9 +108,12 @@ class ClassMap:
         return [colour for _, colour in sorted(found, reverse=True) if colour not in self.colours]
 
 
+_SHIPPED_MAPS = Path(__file__).parent / 'class_maps'
+
+
 def class_map_names() -> tuple[str, ...]:
     """Names of the class maps that come with the package."""
-    folder = resources.files('seg_node') / 'class_maps'
+    folder = _SHIPPED_MAPS
     return tuple(sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith('.yaml')))
 
 
@@ -127,9 +128,7 @@ def load_class_map(name_or_path: str | Path) -> ClassMap:
             raise ConfigError(f'class map {path}: no such file')
         text = path.read_text(encoding='utf-8')
     elif str(name_or_path) in class_map_names():
-        text = (resources.files('seg_node') / 'class_maps' / f'{path.name}.yaml').read_text(
-            'utf-8'
-        )
+        text = (_SHIPPED_MAPS / f'{path.name}.yaml').read_text('utf-8')
     else:
         known = ', '.join(class_map_names())
         raise ConfigError(f'class map {name_or_path}: expected a .yaml file or one of {known}')
@@ -137,6 +136,8 @@ def load_class_map(name_or_path: str | Path) -> ClassMap:
 
 
 def _parse(subject: str, text: str) -> ClassMap:
+    import yaml  # only those who read labels need it: a node starts faster without
+
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:

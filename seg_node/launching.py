@@ -283,6 +283,7 @@ def segmentation_node(
         for name in ('model', 'backend', 'precision', 'image_transport')
         if text(context, name)
     }
+    _check_model(given.get('model', ''))
     topics = {'image': text(context, 'image_topic')}
     topics['camera_info'] = text(context, 'camera_info_topic')
     for name, argument in (
@@ -299,6 +300,15 @@ def segmentation_node(
     return node(
         context, 'seg_node', {**switches, **given, **(parameters or {})}, topics, **options
     )
+
+
+def _check_model(path: str) -> None:
+    """Raise `RuntimeError`, one line, when there is no such file.
+
+    A node that is told such a path waits to be told another; a launch has nobody to tell it.
+    """
+    if path and not Path(path).is_file():
+        raise RuntimeError(f'model: expected a model file, there is no {path}')
 
 
 def users(context: LaunchContext, lane_map: Mapping[str, Any] | None = None) -> list[Action]:

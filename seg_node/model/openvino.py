@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 
 from seg_node.errors import ConfigError, ModelError
 from seg_node.geometry import Size
+from seg_node.model.openvino_light import ov
 from seg_node.model.runner import (
     Array,
     Output,
