@@ -142,6 +142,7 @@ def write_page(sweep: Sweep, outcomes: Sequence[Outcome], folder: Path) -> None:
         f'{" and ".join(map(str, steps))} steps a run, seeds '
         f'{", ".join(map(str, sweep.seeds))}; of several seeds the mean and the range.',
         '',
+        *([sweep.finding.strip(), ''] if sweep.finding else []),
         f'![curves]({sweep.name}.png)',
         '',
         f'![truth and answers]({sweep.name}_pictures.jpg)',

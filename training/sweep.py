@@ -48,7 +48,8 @@ class Row(BaseModel):
 class Sweep(BaseModel):
     """A study: a recipe, changes for all rows (`set`), the rows, the seeds, the test set.
 
-    `about`: text above the table; it says at what scale this was measured and what it shows.
+    `about`: text above the table, at what scale this is measured; `finding`: text below it, what
+    the measurement that stands in the repository shows.
     """
 
     model_config = ConfigDict(extra='forbid', frozen=True)
@@ -56,6 +57,7 @@ class Sweep(BaseModel):
     name: str
     title: str
     about: str
+    finding: str = ''
     recipe: str
     source_column: str = 'source'
     set: dict[str, Any] = {}

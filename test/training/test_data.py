@@ -11,7 +11,7 @@ import pytest
 from seg_node.errors import ConfigError, InputError
 from seg_node_training.data.cache import CachedSet
 from seg_node_training.data.folders import FolderSet, sure_road
-from seg_node_training.data.mixing import MixedPairs, StepLoader
+from seg_node_training.data.mixing import MixedPairs, StepLoader, Turns
 from seg_node_training.data.synthetic_paint import paint_markings
 from seg_node_training.data.transforms import build
 from seg_node_training.losses import UNKNOWN
@@ -133,6 +133,25 @@ def test_a_pair_depends_on_seed_and_position_alone(tmp_path, road_ids):
         assert bool((target == other_target).all())
     changed = make_pairs(tmp_path, road_ids, seed=4)[0]
     assert not bool((changed[0] == pairs[0][0]).all())
+
+
+def test_domains_have_their_turn(tmp_path):
+    sets = []
+    for value, name in ((20, 'simulated'), (90, 'real'), (160, 'real_too')):
+        ids = np.zeros((16, 16), np.uint8)
+        write_pair(tmp_path / name, 'p', ids)
+        picture = np.full((16, 16, 3), value, np.uint8)
+        cv2.imwrite(str(tmp_path / name / 'images' / 'p.png'), picture)
+        sets.append(CachedSet(FolderSet(name, tmp_path / name, 'ids'), tmp_path / 'c', 16, 16))
+    turns = Turns(('simulated', 'real', 'real'), length=6)  # three batches of two
+    pairs = MixedPairs(sets, [1.0, 1.0, 3.0], build([]), 0, turns=turns)
+    drawn = [
+        set(images[:, 0, 0, 0].tolist()) for images, _ in StepLoader(pairs, 0, 60, 2, workers=0)
+    ]
+    assert all((batch == {20}) == (step % 6 < 3) for step, batch in enumerate(drawn))
+    others = [batch for step, batch in enumerate(drawn) if step % 6 >= 3]
+    assert set.union(*others) == {90, 160}
+    assert others.count({160}) > others.count({90})
 
 
 def test_no_training_set_is_one_clear_line():

@@ -141,6 +141,13 @@ def test_unknown_colours_are_named_before_training(tmp_path):
         CachedSet(data, tmp_path / 'cache', 6, 4)
 
 
+def test_an_empty_split_is_one_clear_line(tmp_path):
+    carla(tmp_path)
+    (tmp_path / 'rgb/val').mkdir()
+    with pytest.raises(InputError, match='data set set: the split is empty'):
+        open_layout('carla', 'set', tmp_path, 'val', None, None).sources()
+
+
 def test_folders_that_are_not_there(tmp_path):
     for kind in ('carla', 'camvid', 'bdd100k', 'comma10k', 'cityscapes'):
         with pytest.raises(InputError):
