@@ -144,8 +144,11 @@ def test_unknown_colours_are_named_before_training(tmp_path):
 def test_an_empty_split_is_one_clear_line(tmp_path):
     carla(tmp_path)
     (tmp_path / 'rgb/val').mkdir()
-    with pytest.raises(InputError, match='data set set: the split is empty'):
+    with pytest.raises(InputError, match='rgb/val: expected a folder with pictures, found none'):
         open_layout('carla', 'set', tmp_path, 'val', None, None).sources()
+    comma10k(tmp_path)
+    with pytest.raises(InputError, match='data set set: the split is empty'):
+        open_layout('comma10k', 'set', tmp_path, 'val', None, None).sources()
 
 
 def test_folders_that_are_not_there(tmp_path):
