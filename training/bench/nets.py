@@ -41,7 +41,7 @@ SHIPPED = REPOSITORY / 'models' / 'lane_light_unet_int8.onnx'
 CALIBRATION = 40
 """Pictures that the files of the table are calibrated with; the shipped file has its own set."""
 PICTURES_A_SET = 60
-QAT_STEPS = 60
+QAT_STEPS = 40
 
 
 def few(items: Sequence[Any], count: int) -> list[Any]:
@@ -159,7 +159,7 @@ def _int8(net: Net, path: Path) -> None:
             graph = path.with_name('tuned_fp32.onnx')
             threads = torch.get_num_threads()
             torch.set_num_threads(1)
-            plan = QatPlan(QAT_STEPS, 5e-5, net.recipe.loop.batch_size)
+            plan = QatPlan(QAT_STEPS, 5e-5, min(4, net.recipe.loop.batch_size))
             _contract(net, graph, fine_tune(net.network, net.recipe, plan))
             torch.set_num_threads(threads)
         observer: Any = 'percentile' if method == 'percentile' else 'minmax'
