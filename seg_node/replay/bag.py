@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from seg_node.errors import InputError
-from seg_node.replay import mcap_scan
+from seg_node.replay import mcap_scan, ros1_scan
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 CAMERA_INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
 _STORAGE_SUFFIXES = ('.mcap', '.db3', '.bag')
+_Scan = Callable[[Path], Iterator[mcap_scan.Found]]
 
 
 @dataclass(frozen=True)
@@ -156,16 +157,13 @@ class Bag:
             return _RosbagsReader(files)
         except Exception as error:  # as above
             reason = _line(error)
-        if all(mcap_scan.is_mcap(file) for file in files):
-            reader = _scan(files)
-            if any(topic.count for topic in reader.topics):
-                self._complain(
-                    f'{reason.rstrip(".")}; '
-                    f'{sum(t.count for t in reader.topics)} messages could be recovered'
-                )
-                return reader
-        if 'index' in reason.lower() and files[0].suffix == '.bag':
-            reason = f'{reason.rstrip(".")}; the recording did not end: rosbag reindex mends it'
+        for found in (mcap_scan, ros1_scan):
+            if all(found.fits(file) for file in files):
+                reader = _scan(files, found.scan, ros1=found is ros1_scan)
+                count = sum(topic.count for topic in reader.topics)
+                if count:
+                    self._complain(f'{reason.rstrip(".")}; {count} messages could be recovered')
+                    return reader
         raise InputError(f'{self.path}: not a readable bag: {reason}')
 
 
@@ -202,35 +200,46 @@ class _RosbagsReader:
 
 
 class _ScanningReader:
-    """MCAP files without their end: records one after the other, as far as they go."""
+    """Files without their end: records one after the other, as far as they go."""
 
-    def __init__(self, files: list[Path], topics: tuple[Topic, ...], typestore: Any) -> None:
+    def __init__(
+        self,
+        files: list[Path],
+        scan: _Scan,
+        ros1: bool,
+        topics: tuple[Topic, ...],
+        typestore: Any,
+    ) -> None:
         self._files = files
+        self._scan = scan
+        self._ros1 = ros1
         self._typestore = typestore
         self.topics = topics
 
     def messages(self, topics: Sequence[str], start_ns: int | None) -> Iterator[BagMessage]:
         for file in self._files:
-            for found in mcap_scan.scan(file):
+            for found in self._scan(file):
                 if found.topic in topics and (start_ns is None or found.log_ns >= start_ns):
                     kind = found.schema.name
-                    yield BagMessage(found.topic, kind, found.log_ns, found.data, False)
+                    yield BagMessage(found.topic, kind, found.log_ns, found.data, self._ros1)
 
     def deserialize(self, message: BagMessage) -> Any:
+        if self._ros1:
+            return self._typestore.deserialize_ros1(message.raw, message.type)
         return self._typestore.deserialize_cdr(message.raw, message.type)
 
     def close(self) -> None:
         """Files are open only while they are read."""
 
 
-def _scan(files: list[Path]) -> _ScanningReader:
-    """Topics and message types of damaged MCAP files, found by reading them once."""
+def _scan(files: list[Path], scan: _Scan, ros1: bool) -> _ScanningReader:
+    """Topics and message types of damaged files, found by reading them once."""
     from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
-    typestore = get_typestore(Stores.ROS2_JAZZY)
+    typestore = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
     topics: dict[str, Topic] = {}
     for file in files:
-        for found in mcap_scan.scan(file):
+        for found in scan(file):
             name, schema = found.topic, found.schema
             if name not in topics and schema.name not in typestore.fielddefs:
                 parsed = (
@@ -242,7 +251,7 @@ def _scan(files: list[Path]) -> _ScanningReader:
                 typestore.register({k: v for k, v in parsed.items() if k not in known})
             before = topics[name].count if name in topics else 0
             topics[name] = Topic(name, schema.name, before + 1)
-    return _ScanningReader(files, tuple(topics.values()), typestore)
+    return _ScanningReader(files, scan, ros1, tuple(topics.values()), typestore)
 
 
 def _line(error: BaseException) -> str:

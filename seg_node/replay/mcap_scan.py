@@ -38,7 +38,7 @@ class Found:
     data: bytes
 
 
-def is_mcap(path: Path) -> bool:
+def fits(path: Path) -> bool:
     """Whether the file begins as an MCAP does."""
     with path.open('rb') as stream:
         return stream.read(len(MAGIC)) == MAGIC

@@ -66,18 +66,25 @@ class BagWriter:
         )
 
     def write(self, name: str, storage: str = 'mcap') -> Path:
-        """Write everything in order of log time; the path to give to the verb."""
+        """Write everything in order of log time; the path to give to the verb.
+
+        `storage`: mcap, sqlite3, or ros1 with the compression of its chunks: `ros1 lz4`.
+        """
         ordered = sorted(self.messages, key=lambda message: message.log)
         path = self.folder / name
-        if storage == 'ros1':
-            return self._write1(path.with_suffix('.bag'), ordered)
+        if storage.startswith('ros1'):
+            return self._write1(path.with_suffix('.bag'), ordered, storage[5:])
         plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
         with Writer(path, version=9, storage_plugin=plugin) as writer:
             self._write(writer, ordered, ROS2, ROS2.serialize_cdr)
         return path
 
-    def _write1(self, path: Path, ordered: Sequence[Message]) -> Path:
-        with Writer1(path) as writer:
+    def _write1(self, path: Path, ordered: Sequence[Message], compression: str) -> Path:
+        writer = Writer1(path)
+        writer.chunk_threshold = 64 * 1024
+        if compression:
+            writer.set_compression(Writer1.CompressionFormat[compression.upper()])
+        with writer:
             self._write(writer, ordered, ROS1, ROS1.serialize_ros1)
         return path
 
