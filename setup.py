@@ -46,6 +46,7 @@ setup(
             'seg_node = seg_node.executables:seg_node',
             'play = seg_node.executables:play',
             'lane_map = seg_node.executables:lane_map',
+            'carla_server = seg_node.executables:carla_server',
             'carla_source = seg_node.executables:carla_source',
         ],
     },

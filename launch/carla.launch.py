@@ -135,7 +135,8 @@ def _start(context: LaunchContext) -> list[Action]:
 
 
 def _server(host: str, port: int, town: str) -> Action:
-    command = [sys.executable, '-m', 'seg_node_sim.server', '--exit-with-parent']
+    command = [sys.executable, '-m', 'seg_node.executables', 'carla_server']
+    command += ['--exit-with-parent']
     command += ['--host', host, '--port', str(port), '--town', town]
     # Without it there is nothing to look at: the launch ends with it.
     stop = Shutdown(reason='the embedded server has ended')

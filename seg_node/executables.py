@@ -1,5 +1,7 @@
 """The executables of `ros2 run seg_node`: quiet about a Ctrl-C from the first moment on.
 
+`python -m seg_node.executables NAME …` is the same without an installed script.
+
 A node's imports take a second or more. What interrupts them would otherwise end in a traceback
 from the middle of a library; under launch that looks like a crash.
 """
@@ -35,6 +37,16 @@ def carla_source() -> int:
     return _run('seg_node_sim.ros_source')
 
 
+def carla_server() -> int:
+    """The embedded CARLA server."""
+    return _run('seg_node_sim.server.__main__')
+
+
+EXECUTABLES = {
+    made.__name__: made for made in (seg_node, play, lane_map, carla_source, carla_server)
+}
+
+
 @contextlib.contextmanager
 def interrupt_ends(status: int, message: str = '') -> Iterator[None]:
     """A Ctrl-C within the block ends the process at once with `status`.
@@ -66,3 +78,10 @@ def _run(module: str) -> int:
         return int(main())
     except KeyboardInterrupt:
         return 0
+
+
+if __name__ == '__main__':
+    name = sys.argv.pop(1) if len(sys.argv) > 1 else ''
+    if name not in EXECUTABLES:
+        sys.exit(f'error: executable {name!r}: expected one of {", ".join(EXECUTABLES)}')
+    sys.exit(EXECUTABLES[name]())

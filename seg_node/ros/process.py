@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,17 @@ def _made(make: Callable[[], Any], args: list[str] | None) -> Any:
         raise ConfigError(f'ROS arguments: {_first_line(error)}') from None
 
 
+def _interrupt_once() -> None:
+    """Let the first Ctrl-C be the only one: a second would interrupt what winds up."""
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
+
+
 def _first_line(error: Exception) -> str:
     lines = str(error).splitlines()
     return lines[0] if lines else type(error).__name__
@@ -41,6 +53,7 @@ def run_node(make: Callable[[], Any], args: list[str] | None = None) -> int:
     """
     use_shipped_profile()
     tune_allocator()
+    _interrupt_once()
     node = None
     status = 0
     try:
