@@ -116,7 +116,7 @@ class FakeQuantization:
             parametrize.register_parametrization(conv, 'weight', RoundedWeight(axis, weight_bits))
             activation = _activation_quantizer()
             conv.add_module('reads', activation)
-            hook = conv.register_forward_pre_hook(lambda m, x: (m.reads(x[0]), *x[1:]))
+            hook = conv.register_forward_pre_hook(lambda m, x: (m.reads(x[0].float()), *x[1:]))
             self._wrapped.append((conv, hook))
 
     def observe_only(self, on: bool) -> None:
@@ -170,6 +170,8 @@ def fine_tune(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, plan.steps)
     total = plan.observe_steps + plan.steps
     loader = StepLoader(training_pairs(recipe), 0, total, plan.batch, recipe.loop.workers)
+    # bf16 holds a rounded 8-bit value as it is, so mixed precision does not blur the grid.
+    half = recipe.loop.precision == 'bf16-mixed'
     fake.observe_only(True)
     losses: list[float] = []
     for step, (images, targets) in enumerate(track(loader, 'qat', total), -plan.observe_steps):
@@ -177,12 +179,14 @@ def fine_tune(
             images = images.flip(1)
         x = normalise(images, recipe.input)
         if step < 0:
-            with torch.no_grad():
+            with torch.no_grad(), torch.autocast('cpu', torch.bfloat16, enabled=half):
                 network(x)
             continue
         if step == 0:
             fake.observe_only(False)
-        loss = loss_of(network(x), targets)
+        with torch.autocast('cpu', torch.bfloat16, enabled=half):
+            logits = network(x)
+        loss = loss_of(logits.float(), targets)
         if bool(torch.isfinite(loss)):
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
