@@ -22,6 +22,11 @@ def epoch_path(folder: Path, prefix: str, epoch: int) -> Path:
     return folder / f'{prefix}_epoch{epoch:03d}.pth'
 
 
+def best_path(folder: Path, prefix: str) -> Path:
+    """The checkpoint with the lowest validation loss."""
+    return folder / f'{prefix}_best.pth'
+
+
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write `state` atomically: a full disk leaves the previous file as it was."""
     try:

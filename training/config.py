@@ -122,8 +122,8 @@ class OptimizerPart(_Part):
     """Optimizer and learning rate.
 
     Schedules, after a linear warm-up: `cosine` to `final_rate`; `exponential`: times `decay`
-    every `period` epochs; `plateau`: times `decay` when the epoch's loss has not fallen for
-    `patience` epochs; `constant`.
+    every `period` epochs; `plateau`: times `decay` when the validation loss (the training loss
+    where there are no evaluation sets) has not fallen for `patience` evaluations; `constant`.
     """
 
     name: Literal['adamw', 'adam', 'sgd', 'rmsprop'] = 'adamw'
@@ -156,7 +156,10 @@ class LoopPart(_Part):
     seed: int = 0
     max_bad_batches: int = 20
     stop_after: int | None = Field(None, ge=1)
-    """Epochs without a lower mean loss after which the run ends early."""
+    """Evaluations without a lower validation loss after which the run ends early; epochs without
+    a lower training loss where there are no evaluation sets."""
+    deterministic: bool = False
+    """Only algorithms that give the same bits each time (GPUs; on CPUs it is so anyway)."""
 
 
 class Recipe(_Part):

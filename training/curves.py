@@ -19,6 +19,13 @@ def plot_history(history: Sequence[dict[str, Any]], path: Path, title: str) -> N
     upper, lower = figure.subplots(2, 1, sharex=True)
     steps = [row['step'] for row in history]
     upper.plot(steps, [row['loss'] for row in history], color='tab:blue', label='loss')
+    validated = [row for row in history if 'validation_loss' in row]
+    if validated:
+        values = [row['validation_loss'] for row in validated]
+        upper.plot(
+            [r['step'] for r in validated], values, 'o-', color='tab:red', ms=3, label='val'
+        )
+        upper.legend(['training', 'validation'], fontsize=7)
     upper.set(title=title, ylabel='loss')
     rate = upper.twinx()
     rate.plot(steps, [row['rate'] for row in history], color='tab:gray', ls=':', label='rate')

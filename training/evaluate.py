@@ -8,6 +8,7 @@ accumulated over all pixels of a set whose truth is known.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -118,14 +119,25 @@ def picture_name(source: Any) -> str:
     return source.image.stem if hasattr(source, 'image') else f'{source:06d}'
 
 
+@dataclass(frozen=True)
+class Seen:
+    """One evaluated picture: the adapter's source, image uint8 (H, W, 3) BGR, target uint8
+    (K, H, W), and the answer, ids uint8 (H, W), all at source size."""
+
+    source: Any
+    image: U8
+    target: U8
+    ids: U8
+
+
 def evaluate_sets(
     scorer: Scorer,
     recipe: Recipe,
     parts: Sequence[SetPart],
     thresholds: Sequence[int] | None = None,
-    seen: Callable[[str, Any, U8, U8], None] | None = None,
+    watch: Callable[[Seen], None] | None = None,
 ) -> dict[str, SetScore]:
-    """Score `scorer` on each set; `seen(set, source, image, ids)` is called for each picture."""
+    """Score `scorer` on each set; `watch` is called with each picture and its answer."""
     decide = Decider(spec_of(recipe, thresholds))
     results = {}
     names = recipe.class_set.names
@@ -138,8 +150,8 @@ def evaluate_sets(
             ids = decide(planes)
             truths = truth_planes(target, recipe.classes, names)
             score.add(picture_name(source), found_planes(ids, recipe.classes, names), truths)
-            if seen is not None:
-                seen(part.name, source, image, ids)
+            if watch is not None:
+                watch(Seen(source, image, target, ids))
         results[part.name] = score
     return results
 

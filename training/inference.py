@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ if __package__ in (None, ''):
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from seg_node.errors import ConfigError
 from seg_node.files import write_image, write_json
@@ -27,21 +24,18 @@ from seg_node_training.checkpoint import load_model
 from seg_node_training.command import run_command
 from seg_node_training.config import Recipe, SetPart
 from seg_node_training.confusion import Confusion
-from seg_node_training.data.transforms.geometry import resize_pair
 from seg_node_training.evaluate import (
     U8,
+    Seen,
     evaluate_sets,
-    network_size,
     open_set,
     picture_name,
-    scores_of,
-    torch_logits,
 )
+from seg_node_training.judge import Judge
 from seg_node_training.legacy import find_checkpoint, pictures_folder
 from seg_node_training.metrics import SetScore
-from seg_node_training.objective import build_loss
 from seg_node_training.specs import PROTOCOL
-from seg_node_training.targets import encoder, ids_of
+from seg_node_training.targets import ids_of
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,35 +77,6 @@ def worst_first(score: SetScore) -> Iterator[tuple[int, str, float]]:
         yield rank, name, value
 
 
-class Judge:
-    """A network that is timed, and whose loss on each picture is kept."""
-
-    def __init__(self, model: nn.Module, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.spent: list[float] = []
-        self.losses: list[float] = []
-        self._logits = torch_logits(model, recipe)
-        self._loss = build_loss(recipe, model)
-        self._encode = encoder(recipe.classes, recipe.head)
-        self._last: Tensor | None = None
-
-    def score(self, image: U8) -> U8:
-        """Scores of a picture of the network's size."""
-        begin = time.perf_counter()
-        self._last = self._logits(image)
-        scores = scores_of(self._last, self.recipe)
-        self.spent.append(time.perf_counter() - begin)
-        return scores
-
-    def compare(self, image: U8, target: U8) -> None:
-        """Keep the loss of the last answer; picture and target at source size."""
-        policy = self.recipe.input.resize
-        _, planes = resize_pair(image, target, network_size(self.recipe), policy)
-        codes = torch.from_numpy(np.ascontiguousarray(self._encode(planes)))[None]
-        if self._last is not None:
-            self.losses.append(float(self._loss(self._last, codes)))
-
-
 def evaluate_part(
     judge: Judge, part: SetPart, arguments: argparse.Namespace, folder: Path
 ) -> dict[str, Any]:
@@ -121,13 +86,12 @@ def evaluate_part(
     confusion = Confusion(recipe.class_set.names)
     kept: dict[str, tuple[Any, U8]] = {}
 
-    def seen(_: str, source: Any, image: U8, ids: U8) -> None:
-        target = data.load(source)[1]
-        judge.compare(image, target)
-        confusion.add(ids_of(target, recipe.classes), ids)
-        kept[picture_name(source)] = (source, ids)
+    def watch(seen: Seen) -> None:
+        judge.compare(seen)
+        confusion.add(ids_of(seen.target, recipe.classes), seen.ids)
+        kept[picture_name(seen.source)] = (seen.source, seen.ids)
 
-    score = evaluate_sets(judge.score, recipe, [part], arguments.thresholds, seen)[part.name]
+    score = evaluate_sets(judge.score, recipe, [part], arguments.thresholds, watch)[part.name]
     for rank, name, value in worst_first(score):
         if rank > arguments.pictures:
             break
@@ -161,7 +125,7 @@ def run(arguments: argparse.Namespace) -> None:
     for part in chosen_sets(recipe, arguments.set):
         report[part.name] = evaluate_part(judge, part, arguments, folder)
     median = float(np.median(judge.spent))
-    report['loss'] = float(np.mean(judge.losses))
+    report['loss'] = judge.loss
     report['inference_ms'] = {
         'median': round(1e3 * median, 2),
         'p95': round(1e3 * float(np.quantile(judge.spent, 0.95)), 2),

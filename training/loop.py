@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from seg_node.errors import ConfigError, SegNodeError
 from seg_node.files import write_atomic
 from seg_node.progress import progress_bar
-from seg_node_training.checkpoint import epoch_path, load_state, save_checkpoint
+from seg_node_training.checkpoint import best_path, epoch_path, load_state, save_checkpoint
 from seg_node_training.config import Recipe, resolve
 from seg_node_training.curves import plot_history
 from seg_node_training.data.cache import CachedSet
@@ -35,8 +35,8 @@ from seg_node_training.evaluate import (
     figures,
     normalise,
     open_set,
-    torch_scorer,
 )
+from seg_node_training.judge import Judge
 from seg_node_training.machine import Machine, StopRequest
 from seg_node_training.models import build_model, count_parameters
 from seg_node_training.objective import build_loss
@@ -44,6 +44,7 @@ from seg_node_training.schedules import Schedule, build_optimizer
 from seg_node_training.targets import encoder
 
 log = logging.getLogger('seg_node_training')
+VALIDATION = 'validation_loss'
 
 
 class Trainer:
@@ -63,6 +64,7 @@ class Trainer:
         machine: Machine | None = None,
     ) -> None:
         torch.set_num_threads(recipe.loop.threads)
+        torch.use_deterministic_algorithms(recipe.loop.deterministic, warn_only=True)
         self.recipe, self.folder = recipe, folder
         self.fabric = (machine or Machine()).fabric(recipe.loop.precision, folder)
         self.fabric.seed_everything(recipe.loop.seed, verbose=False)
@@ -278,35 +280,45 @@ class Trainer:
         due = self.step % self.recipe.loop.evaluate_every == 0 and self.recipe.data.evaluate
         if due and self.fabric.is_global_zero:
             row.update(self.evaluate())
-        self.fabric.barrier()
+        row = self.fabric.broadcast(row)
         self.history.append(row)
         numbers = {k: v for k, v in row.items() if k != 'step' and v is not None}
         self.fabric.log_dict(numbers, self.step)
         if self.fabric.is_global_zero:
             log.info('%s', '  '.join(f'{k} {_short(v)}' for k, v in row.items()))
-        self.schedule.after_epoch(mean)
+        if VALIDATION in row or not self.recipe.data.evaluate:
+            self.schedule.after_epoch(row.get(VALIDATION, mean))
         self.save()
+        if self.fabric.is_global_zero and self._is_best(row):
+            save_checkpoint(best_path(self.folder, self.recipe.prefix_name), self.state())
+
+    def _is_best(self, row: dict[str, Any]) -> bool:
+        """Whether the validation loss of `row`, the last one, is the lowest so far."""
+        losses = [r[VALIDATION] for r in self.history if VALIDATION in r]
+        return VALIDATION in row and row[VALIDATION] <= min(losses)
 
     def _stalled(self) -> bool:
-        """Whether the mean loss has not fallen for the recipe's number of epochs."""
+        """Whether the loss has not fallen for the recipe's number of epochs.
+
+        That is the validation loss, where there are validation sets, over the epochs with one.
+        """
         patience = self.recipe.loop.stop_after
-        losses = [row['loss'] for row in self.history]
+        key = VALIDATION if self.recipe.data.evaluate else 'loss'
+        losses = [row[key] for row in self.history if key in row]
         if patience is None or len(losses) <= patience:
             return False
         return min(losses[-patience:]) >= min(losses[:-patience])
 
     def evaluate(self) -> dict[str, float]:
-        """IoU of the averaged weights on the recipe's evaluation sets."""
-        scorer = torch_scorer(
-            self.ema.model,
-            self.recipe,
-            bf16=self.fabric.strategy.precision.precision == 'bf16-mixed',
-        )
+        """IoU and loss of the averaged weights on the recipe's evaluation sets."""
+        bf16 = self.fabric.strategy.precision.precision == 'bf16-mixed'
+        judge = Judge(self.ema.model, self.recipe, bf16)
         parts = self.recipe.data.evaluate
         if self.recipe.loop.evaluate_limit:
             limit = {'limit': self.recipe.loop.evaluate_limit}
             parts = tuple(part.model_copy(update=limit) for part in parts)
-        return figures(evaluate_sets(scorer, self.recipe, parts))
+        results = evaluate_sets(judge.score, self.recipe, parts, watch=judge.compare)
+        return {VALIDATION: judge.loss, **figures(results)}
 
 
 class _Timer:

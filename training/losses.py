@@ -7,6 +7,9 @@ of them sees few known pixels. (Lovász is no such ratio: it is the mean over th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -33,9 +36,22 @@ class _AddedOverProcesses(torch.autograd.Function):
         return total
 
 
+_ALONE: ContextVar[bool] = ContextVar('one process computes a loss alone', default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Losses inside are those of this process's pictures: it evaluates while the others wait."""
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
+
+
 def over_processes(value: Tensor) -> Tensor:
     """`value` added over all processes of a DDP run; itself in a run of one process."""
-    if not distributed.is_available() or not distributed.is_initialized():
+    if _ALONE.get() or not distributed.is_available() or not distributed.is_initialized():
         return value
     return _AddedOverProcesses.apply(value) if distributed.get_world_size() > 1 else value
 

@@ -27,7 +27,7 @@ from seg_node_training.checkpoint import latest_checkpoint, load_checkpoint, loa
 from seg_node_training.command import run_command
 from seg_node_training.config import REPOSITORY, Recipe, SetPart, load_recipe, parse_recipe
 from seg_node_training.confusion import Confusion
-from seg_node_training.evaluate import U8, evaluate_sets, open_set, torch_scorer
+from seg_node_training.evaluate import Seen, evaluate_sets, torch_scorer
 from seg_node_training.graph import source_revision
 from seg_node_training.loop import Trainer
 from seg_node_training.models import count_parameters
@@ -126,14 +126,13 @@ def score_row(checkpoint: Path, test: SetPart) -> dict[str, Any]:
     if kept.is_file() and kept.stat().st_mtime > checkpoint.stat().st_mtime:
         return dict(json.loads(kept.read_text(encoding='utf-8')))
     model, recipe, state = load_model(checkpoint, 'model')
-    data = open_set(test, recipe)
     confusion = Confusion(recipe.class_set.names)
 
-    def seen(_: str, source: Any, __: U8, ids: U8) -> None:
-        confusion.add(ids_of(data.load(source)[1], recipe.classes), ids)
+    def watch(seen: Seen) -> None:
+        confusion.add(ids_of(seen.target, recipe.classes), seen.ids)
 
     scorer = torch_scorer(model, recipe, bf16=recipe.loop.precision == 'bf16-mixed')
-    evaluate_sets(scorer, recipe, [test], seen=seen)
+    evaluate_sets(scorer, recipe, [test], watch=watch)
     history = state['history']
     result = {
         'iou': confusion.iou(),

@@ -69,7 +69,7 @@ def test_two_processes_make_the_steps_of_one_and_one_goes_on(recipe, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    written = sorted(p.name for p in (tmp_path / 'two').glob('*.pth'))
+    written = sorted(p.name for p in (tmp_path / 'two').glob('*_epoch*.pth'))
     assert written == [f'unet_epoch{n:03d}.pth' for n in (1, 2, 3, 4)]
     log = (tmp_path / 'two' / 'train.log').read_text()
     assert log.count('step 4 ') == 1
@@ -78,6 +78,7 @@ def test_two_processes_make_the_steps_of_one_and_one_goes_on(recipe, tmp_path):
     rest.run()
     for one, two in zip(whole.history, rest.history, strict=True):
         assert two['loss'] == pytest.approx(one['loss'], abs=1e-5)
+        assert two.get('validation_loss') == pytest.approx(one.get('validation_loss'), abs=1e-4)
         assert two.get('ids/road') == pytest.approx(one.get('ids/road'), abs=2e-3)
 
 

@@ -181,7 +181,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(pictures, tmp_path):
 
 def test_ctrl_c_at_a_random_step_ends_that_step_and_resumes_exactly(pictures, tmp_path):
     # Dropout and a plateau schedule: what a resumed run could get wrong most easily.
-    raw = toy_recipe(pictures, tmp_path / 'cache', steps=9, steps_per_epoch=2).model_dump()
+    loop = {'steps': 9, 'steps_per_epoch': 2, 'evaluate_every': 2}
+    raw = toy_recipe(pictures, tmp_path / 'cache', **loop).model_dump()
     options = {'base': 4, 'depth': 2, 'dropout': 0.5}
     raw['model'] = {'name': 'dropout_unet', 'options': options}
     raw['optimizer'] |= {'schedule': 'plateau', 'patience': 0, 'warmup_steps': 0}
@@ -210,6 +211,22 @@ def test_ctrl_c_at_a_random_step_ends_that_step_and_resumes_exactly(pictures, tm
     for key, value in whole.state()['model'].items():
         torch.testing.assert_close(rest.state()['model'][key], value, msg=f'{key}, {stop_at}')
     assert rest.schedule.rate == whole.schedule.rate
+
+
+def test_a_run_without_progress_stops_early_and_keeps_its_best(pictures, tmp_path):
+    loop = {'steps': 40, 'steps_per_epoch': 1, 'evaluate_every': 1, 'stop_after': 3, 'ema': 0.0}
+    raw = toy_recipe(pictures, tmp_path / 'cache', **loop).model_dump()
+    # Far too large a rate: the validation loss soon only rises.
+    raw['optimizer'] |= {'name': 'sgd', 'rate': 5.0, 'warmup_steps': 0, 'schedule': 'constant'}
+    trainer = Trainer(parse_recipe(raw, 'toy'), tmp_path / 'run')
+    trainer.run()
+    losses = [row['validation_loss'] for row in trainer.history]
+    best = int(np.argmin(losses))
+    assert len(losses) < 40
+    assert len(losses) - 1 - best == 3
+    kept = load_checkpoint(tmp_path / 'run' / 'unet_best.pth')
+    assert kept['step'] == best + 1
+    assert cv2.imread(str(tmp_path / 'run' / 'curves.png')) is not None
 
 
 def test_nan_batches_are_skipped_counted_and_fatal_when_they_persist(pictures, tmp_path):
