@@ -124,6 +124,12 @@ def _tile(picture: U8, text: str) -> U8:
     return np.asarray(small, np.uint8)
 
 
+def _seeds(seeds: Sequence[int]) -> str:
+    if len(seeds) == 1:
+        return f'one seed ({seeds[0]})'
+    return f'seeds {", ".join(map(str, seeds))}: the mean, and the range in brackets'
+
+
 def write_page(sweep: Sweep, outcomes: Sequence[Outcome], folder: Path) -> None:
     """`NAME.md`, `NAME.png` and `NAME_pictures.jpg` in `folder`."""
     plot(outcomes, folder / f'{sweep.name}.png', sweep.title)
@@ -139,8 +145,7 @@ def write_page(sweep: Sweep, outcomes: Sequence[Outcome], folder: Path) -> None:
         *table(outcomes, sweep.source_column),
         '',
         f'IoU over all known pixels of the test set `{test.split or test.name}`, at source size; '
-        f'{" and ".join(map(str, steps))} steps a run, seeds '
-        f'{", ".join(map(str, sweep.seeds))}; of several seeds the mean and the range.',
+        f'{" and ".join(map(str, steps))} steps a run, {_seeds(sweep.seeds)}.',
         '',
         *([sweep.finding.strip(), ''] if sweep.finding else []),
         f'![curves]({sweep.name}.png)',
