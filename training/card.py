@@ -72,6 +72,7 @@ def card_text(export: Export) -> str:
         f'{export.quantization["convolutions"]} convolutions, all int8 but the head '
         f'({", ".join(export.quantization["kept_float"])}).',
         f'- Gate: {_verdict(export.quantization["gate"])}',
+        *_twin(export),
         '',
         '### Figures',
         '',
@@ -104,7 +105,8 @@ def card_text(export: Export) -> str:
         '```',
         f'python training/train.py F --config {recipe.name}',
         f'python training/quantize.py {_relative(export.checkpoint)} '
-        f'-o models/{export.path.name} --observer {export.quantization["observer"]} --card',
+        f'-o models/{export.path.name} --observer {export.quantization["observer"]} '
+        '--keep-fp32 --card',
         '```',
         '',
     ]
@@ -114,6 +116,17 @@ def card_text(export: Export) -> str:
 def painted_share(recipe: Recipe) -> float:
     """Chance that a training picture gets synthetic markings."""
     return float((parameters_of(recipe.transforms, 'markings') or {'p': 0.0})['p'])
+
+
+def _twin(export: Export) -> list[str]:
+    """A line on the float file, where it lies beside the int8 one."""
+    twin = export.path.with_name(export.path.stem.removesuffix('_int8') + '_fp32.onnx')
+    if not twin.is_file():
+        return []
+    return [
+        f'- Float twin: `{twin.name}` ({twin.stat().st_size / 2**20:.2f} MiB), the same network '
+        'before quantization, for `precision: bf16`, `fp32` and `auto`.'
+    ]
 
 
 def _verdict(gate: Mapping[str, Any]) -> str:

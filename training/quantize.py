@@ -1,6 +1,7 @@
 """Quantize a checkpoint to a model file: conversion, comparison with fp32, the gate, metadata.
 
 `python training/quantize.py CHECKPOINT -o models/lane_light_unet_int8.onnx --card`
+`--method keep` judges the file that stands at -o and writes verdict, figures and card anew.
 Methods: `static` (post-training, QDQ), `qat` (fine-tuned under rounding, then the same QDQ),
 `auto` (static, and qat where static loses too much), and for comparison `dynamic`, `fp16`,
 `bf16` and `int4` (weights alone).
@@ -21,8 +22,10 @@ if __package__ in (None, ''):
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 from torch import nn
 
+from seg_node.errors import ModelError
 from seg_node.files import write_atomic
 from seg_node.model.spec import ModelSpec, Precision
 from seg_node_training.card import Export, write_card
@@ -47,9 +50,9 @@ from seg_node_training.specs import describe
 from seg_node_training.together import evaluate_together
 
 U8 = npt.NDArray[np.uint8]
-METHODS = ('static', 'qat', 'auto', *FORMATS)
+METHODS = ('static', 'qat', 'auto', 'keep', *FORMATS)
 PRECISION: dict[str, Precision] = {
-    **{'static': 'int8', 'qat': 'int8', 'dynamic': 'int8'},
+    **{'static': 'int8', 'qat': 'int8', 'keep': 'int8', 'dynamic': 'int8'},
     **{'fp16': 'fp16', 'bf16': 'bf16', 'int4': 'int4'},
 }
 TITLES = {
@@ -97,6 +100,9 @@ class Made:
 class Converter:
     """Makes files of one checkpoint in a folder, and judges them against fp32."""
 
+    existing = Path()
+    """The file that `keep` judges."""
+
     def __init__(
         self, network: nn.Module, recipe: Recipe, spec: ModelSpec, folder: Path, limit: float
     ) -> None:
@@ -118,6 +124,9 @@ class Converter:
         if method in FORMATS:
             FORMATS[method](source, path)
             return path, convolution_names(path)
+        if method == 'keep':
+            path.write_bytes(self.existing.read_bytes())
+            return path, convolution_names(path)[-1:]
         if method == 'qat':
             source = self.folder / 'tuned_fp32.onnx'
             self._export(fine_tune(self.network, self.recipe, plan), source)
@@ -151,12 +160,14 @@ def quantization_of(
 ) -> dict[str, Any]:
     """What the metadata says of the conversion."""
     said: dict[str, Any] = {
-        'method': TITLES[made.method],
+        'method': TITLES.get(made.method, ''),
         'gate': made.verdict.as_metadata(),
         'passed': made.verdict.passed,
         'limit_points': made.verdict.limit,
         'fp32_differs_from_torch_by': converter.difference,
     }
+    if made.method == 'keep':
+        said = said_before(converter.existing) | {k: v for k, v in said.items() if k != 'method'}
     if made.method in ('static', 'qat'):
         said |= {
             'observer': observer,
@@ -170,6 +181,12 @@ def quantization_of(
     return said
 
 
+def said_before(path: Path) -> dict[str, Any]:
+    """What a file's metadata says of its quantization."""
+    metadata = {p.key: p.value for p in onnx.load(path).metadata_props}
+    return dict(ModelSpec.from_metadata(str(path), metadata).quantization)
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Checkpoint -> fp32 graph -> file -> figures of both -> gate -> metadata -> card."""
     model, recipe, state = load_model(arguments.checkpoint, arguments.weights)
@@ -177,6 +194,9 @@ def run(arguments: argparse.Namespace) -> None:
     plan = QatPlan(arguments.qat_steps, arguments.qat_rate)
     with tempfile.TemporaryDirectory() as folder:
         converter = Converter(model, recipe, spec, Path(folder), arguments.limit)
+        converter.existing = arguments.out
+        if arguments.method == 'keep' and not arguments.out.is_file():
+            raise ModelError(f'{arguments.out}: no such file to judge')
         first = 'static' if arguments.method == 'auto' else arguments.method
         made = converter.make(first, arguments.observer, plan)
         if arguments.method == 'auto' and max(made.verdict.lost.values(), default=0) > (
