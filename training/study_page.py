@@ -51,7 +51,7 @@ def table(outcomes: Sequence[Outcome], source_column: str) -> list[str]:
     classes = list(outcomes[0].figures['iou'])
     with_source = any(o.source for o in outcomes)
     heads = ['', *([source_column] if with_source else []), 'mIoU', *classes]
-    heads += ['loss at the end', 'parameters', 'ms a step']
+    heads += ['loss at the end', 'parameters']
     lines = ['| ' + ' | '.join(heads) + ' |', '|---' * len(heads) + '|']
     for row in dict.fromkeys(o.row for o in outcomes):
         runs = [o.figures for o in outcomes if o.row == row]
@@ -61,7 +61,6 @@ def table(outcomes: Sequence[Outcome], source_column: str) -> list[str]:
         cells += [spread([r['iou'][c] for r in runs]) for c in classes]
         cells.append(spread([r['loss'] for r in runs]))
         cells.append(f'{runs[0]["parameters"]:,}')
-        cells.append(f'{1e3 * float(np.median([r["seconds_per_step"] for r in runs])):.0f}')
         lines.append('| ' + ' | '.join(cells) + ' |')
     return lines
 
