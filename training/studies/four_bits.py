@@ -58,7 +58,7 @@ class Row:
 
 def net_of(base: int, steps: int, work: Path) -> Net:
     """The default network of this width after `steps` steps from a random start."""
-    recipe = small_recipe('light_unet', work, steps=steps, batch=4, crop=(192, 336))
+    recipe = small_recipe('light_unet', work, steps=steps, batch=4, crop=(192, 320))
     options = {'base': base, 'depth': 4, 'stem': base}
     recipe = recipe.model_copy(
         update={'model': recipe.model.model_copy(update={'options': options})}
