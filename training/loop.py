@@ -50,10 +50,11 @@ VALIDATION = 'validation_loss'
 class Trainer:
     """One run: builds everything from a recipe, trains, saves, resumes.
 
-    `state`: what `load_checkpoint` gave, to go on from; its history goes on as well. With DDP each
-    process has one; the first alone writes and evaluates. Batches are those of the recipe, split
-    among the processes, so a step is the same step in whichever number of them. Batch
-    normalisation is synchronised on GPUs; on CPUs, where torch cannot, each process has its own.
+    `state`: what `load_checkpoint` gave, to go on from; its history goes on as well. `machine`:
+    one device by default. With DDP each process has a trainer; the first alone writes and
+    evaluates. Batches are those of the recipe, split among the processes, so a step is the same
+    step in whichever number of them. Batch normalisation is synchronised on GPUs; on CPUs, where
+    torch cannot, each process has its own.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Trainer:
         torch.set_num_threads(recipe.loop.threads)
         torch.use_deterministic_algorithms(recipe.loop.deterministic, warn_only=True)
         self.recipe, self.folder = recipe, folder
-        self.fabric = (machine or Machine()).fabric(recipe.loop.precision, folder)
+        self.fabric = (machine or Machine(devices=1)).fabric(recipe.loop.precision, folder)
         self.fabric.seed_everything(recipe.loop.seed, verbose=False)
         model = build_model(recipe.model.name, recipe.outputs, **recipe.model.options)
         if self.fabric.world_size > 1 and self.fabric.device.type == 'cuda':

@@ -229,6 +229,26 @@ def test_a_run_without_progress_stops_early_and_keeps_its_best(pictures, tmp_pat
     assert cv2.imread(str(tmp_path / 'run' / 'curves.png')) is not None
 
 
+def test_letterbox_scores_and_trains_on_what_is_not_bars(pictures, tmp_path):
+    raw = toy_recipe(pictures, tmp_path / 'cache', steps=1).model_dump()
+    raw['input'] |= {'height': 128, 'resize': 'letterbox'}  # 32 rows of bars above and below
+    raw['data'] |= {'cache_height': 128}
+    raw['transforms'] = ()
+    recipe = parse_recipe(raw, 'toy')
+
+    def perfect(image: np.ndarray) -> np.ndarray:
+        assert np.all(image[:32] == 114) and np.all(image[96:] == 114)
+        road = (image[..., 1].astype(int) - image[..., 2]) < 30
+        return np.stack([road, image[..., 0] > 180]).astype(np.uint8) * 255
+
+    result = figures(evaluate_sets(perfect, recipe, recipe.data.evaluate))
+    assert result['scenes/lane_marking'] >= 0.95
+    assert result['scenes/road'] >= 0.95
+    image, target = Trainer(recipe, tmp_path).pairs()[0]
+    assert image.shape == (3, 128, 128)
+    assert bool((target[:, :32] == 255).all()) and not bool((target[:, 32:96] == 255).any())
+
+
 def test_nan_batches_are_skipped_counted_and_fatal_when_they_persist(pictures, tmp_path):
     recipe = toy_recipe(pictures, tmp_path / 'cache', max_bad_batches=2)
     trainer = Trainer(recipe, tmp_path)
