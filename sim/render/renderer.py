@@ -34,13 +34,22 @@ class Renderer:
 
     threads: how many bands of rows are drawn at once; by default two, or one on a single core.
     auto_lights: bodies whose light state is 0 get low beams in the dark (CARLA leaves them dark).
+    wear: how worn the paint is, 0 to 1; by default as the town's look has it.
     """
 
-    def __init__(self, town: Town, threads: int | None = None, auto_lights: bool = True) -> None:
+    def __init__(
+        self,
+        town: Town,
+        threads: int | None = None,
+        auto_lights: bool = True,
+        wear: float | None = None,
+    ) -> None:
         self.town = town
         self._auto_lights = auto_lights
         opendrive = parse(town.xodr, town.name)
         style = look(town.name, town.seed)
+        if wear is not None:
+            style = replace(style, wear=wear)
         self._ground = build_ground(opendrive, town.style, style)
         raised = 1.0 if self._ground.raised else 0.0
         self._look = np.array([*style.asphalt, style.wear, *style.grass, raised], np.float32)

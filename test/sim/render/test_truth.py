@@ -9,44 +9,10 @@ from seg_node_sim.maps import load_town
 from seg_node_sim.maps.markings import markings
 from seg_node_sim.maps.opendrive import parse
 from seg_node_sim.render import Renderer
+from seg_node_sim.render.accuracy import LINE, ROAD, paint_shifts, to_stripes, world_points
 from seg_node_sim.scene import FAR, Camera, Pose, Weather
 
-ROAD, SIDEWALK, SKY, LINE = 1, 2, 11, 24
-
-
-def world_points(camera, pose, depth):
-    """float64 (H, W, 3): every pixel put back into the world."""
-    u = (np.arange(camera.width) + 0.5 - camera.width / 2) / camera.focal
-    v = (np.arange(camera.height) + 0.5 - camera.height / 2) / camera.focal
-    own = np.stack(
-        [
-            np.ones_like(depth),
-            np.broadcast_to(u[None, :], depth.shape),
-            np.broadcast_to(-v[:, None], depth.shape),
-        ],
-        axis=-1,
-    )
-    matrix = pose.matrix()
-    return (own * depth[..., None]) @ matrix[:3, :3].T + matrix[:3, 3]
-
-
-def to_stripes(points, found):
-    """Distance of each point (N, 2) to the nearest stripe's centre line, and its width."""
-    pieces = [
-        (a, b, m.width) for m in found if m.width > 0.0 for a, b in zip(m.points, m.points[1:])
-    ]
-    middle = points.mean(axis=0)
-    best = np.full(len(points), np.inf)
-    width = np.zeros(len(points))
-    for a, b, wide in pieces:
-        if np.linalg.norm(a - middle) > 90.0:
-            continue
-        e = b - a
-        t = np.clip(((points - a) @ e) / (e @ e), 0.0, 1.0)
-        d = np.linalg.norm(points - a - t[:, None] * e, axis=1)
-        closer = d < best
-        best[closer], width[closer] = d[closer], wide
-    return best, width
+SIDEWALK, SKY = 2, 11
 
 
 @pytest.fixture(scope='module')
@@ -120,36 +86,24 @@ def test_line_pixels_in_the_towns(name):
     assert max(medians) <= 0.05
 
 
-def runs(row):
-    """(start, stop) of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]])))
-    return zip(edges[::2], edges[1::2])
+@pytest.mark.parametrize(('wear', 'share'), [(None, 0.98), (0.0, 0.998)])
+def test_rgb_shows_lines_where_the_truth_has_them(short_town, wear, share):
+    """To a pixel within 60 m; where it does not, the paint is worn off."""
+    camera, pose = Camera(640, 360, 90.0), Pose(4.0, 1.75, 1.6, -8.0, 0.0, 0.0)
+    renderer = Renderer(short_town, wear=wear)
+    seen = renderer.render(camera, pose, [], Weather(), {'rgb', 'semantic', 'depth'}, 0.0)
+    renderer.close()
+    shifts = paint_shifts(seen['rgb'], seen['semantic'], seen['depth'])
+    assert len(shifts) > 200
+    assert abs(np.median(shifts)) < 0.15
+    assert (np.abs(shifts) <= 1.0).mean() >= share
 
 
-def test_rgb_shows_lines_where_the_truth_has_them(frame):
-    """Within 60 m the centre of the visible paint is the centre of the tagged run, to a pixel."""
+def test_a_picture_that_is_shifted_is_found_out(frame):
     _, _, passes = frame
-    # blue over yellow would hide, so take the channel in which both paints are bright
-    light = passes['rgb'][..., 2].astype(float)
-    errors = []
-    for r in range(light.shape[0]):
-        tags, depth = passes['semantic'][r], passes['depth'][r]
-        for a, b in runs(tags == LINE):
-            if b - a < 2 or b - a > 14 or a < 8 or b > len(tags) - 8 or depth[a] > 60.0:
-                continue
-            beside = np.r_[a - 4 : a - 1, b + 1 : b + 4]
-            if not (tags[beside] == ROAD).all():
-                continue
-            base = np.median(light[r, beside])
-            window = np.arange(a - 3, b + 3)
-            extra = np.clip(light[r, window] - base - 12.0, 0.0, None)
-            if extra.sum() < 60.0:  # worn away here
-                continue
-            errors.append((extra * (window + 0.5)).sum() / extra.sum() - 0.5 * (a + b))
-    errors = np.array(errors)
-    assert len(errors) > 200
-    assert abs(np.median(errors)) < 0.15
-    assert np.quantile(np.abs(errors), 0.95) <= 1.0
+    moved = np.roll(passes['rgb'], 2, axis=1)
+    shifts = paint_shifts(moved, passes['semantic'], passes['depth'])
+    assert np.median(shifts) == pytest.approx(2.0, abs=0.15)
 
 
 def test_best_shift_between_rgb_and_truth_is_none(frame):
