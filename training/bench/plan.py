@@ -21,7 +21,13 @@ from seg_node_training.ptq import quantize_int8
 
 SIZES = ((320, 192), (640, 352))
 """Other sizes of the default network."""
-RECIPES = ('residual_unet', 'mobilenetv3_small', 'dropout_unet', 'shared_bias_unet')
+RECIPES = (
+    'team1_narrow',
+    'residual_unet',
+    'mobilenetv3_small',
+    'dropout_unet',
+    'shared_bias_unet',
+)
 PREDECESSOR = 'team1_unet'
 CAMERA = (1280, 720)
 
