@@ -42,6 +42,7 @@ def add_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)))
     made.add_argument('--fresh', action='store_true', help='forget earlier measurements')
     made.add_argument('--files-only', action='store_true', help='make the files, measure nothing')
+    made.add_argument('--page-only', action='store_true', help='draw the stored figures again')
     made.add_argument('--no-peers', action='store_true')
     made.add_argument('--no-recipes', action='store_true')
 
@@ -50,6 +51,12 @@ def run(options: argparse.Namespace) -> None:
     """Files, figures of accuracy, measurements, page."""
     if options.rounds < 1 or options.seconds <= 0:
         raise ConfigError('--rounds, --seconds: expected more than 0')
+    stored = options.page.parent / 'benchmarks' / 'benchmarks.json'
+    if options.page_only:
+        if not stored.is_file():
+            raise ConfigError(f'{stored}: no figures to draw yet')
+        _show(json.loads(stored.read_text()), options.page)
+        return
     plan = build_plan(options.work, not options.no_peers, not options.no_recipes)
     scores = score_all(plan, options.work / 'scores')
     if options.files_only:
@@ -78,11 +85,14 @@ def run(options: argparse.Namespace) -> None:
         'notes': {net.name: _note(net) for net in plan.nets if _note(net)},
         'missing': [{'name': m.name, 'reason': m.reason} for m in plan.missing],
     }
-    folder = options.page.parent / 'benchmarks'
-    write_json(folder / 'benchmarks.json', result)
-    pictures = draw(result, folder)
-    write_page(result, options.page, [f'benchmarks/{p.name}' for p in pictures])
-    print(f'{options.page}: {len(made)} lines')
+    write_json(stored, result)
+    _show(result, options.page)
+
+
+def _show(result: dict[str, Any], page: Path) -> None:
+    pictures = draw(result, page.parent / 'benchmarks')
+    write_page(result, page, [f'benchmarks/{p.name}' for p in pictures])
+    print(f'{page}: {len(result["lines"])} lines')
 
 
 def _is_peak(case: Case) -> bool:

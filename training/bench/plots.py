@@ -76,7 +76,8 @@ def bars(records: Sequence[Record], path: Path) -> None:
         axes.text(r['times_default'], place, text, va='center', fontsize=8)
     axes.set_yticks(list(places), names, fontsize=8)
     axes.invert_yaxis()
-    axes.margins(x=0.18)
+    axes.set_xscale('log')
+    axes.margins(x=0.25)
     axes.set(xlabel=f'time over that of the default (light_unet {size})')
     _save(figure, path)
 
@@ -97,7 +98,6 @@ def by_precision(scores: Mapping[str, Mapping[str, Mapping[str, float]]], path: 
         axes.bar(places, heights, width, label=name)
     axes.axhline(0.5, color='black', lw=1, ls='--', label='limit of the gate')
     axes.axhline(0, color='black', lw=0.6)
-    axes.set_yscale('symlog', linthresh=1)
     axes.set_xticks(range(len(kinds)), kinds, rotation=25, fontsize=8)
     axes.set(ylabel='points of IoU lost, worst class')
     axes.legend(fontsize=7)
