@@ -94,6 +94,9 @@ def air(weather: Weather, time_s: float) -> Air:
     bounce = (sun * max(sun_dir[2], 0.0) + ambient) * 0.13
     fog = (max(0.0, weather.fog_density - 2.0) / 100.0) ** 1.5 * 0.07
     fog += 0.0009 + 0.0035 * rain + 0.006 * weather.dust_storm / 100.0
+    # At night fog shows by the lamps that it scatters, where it begins near enough to them.
+    misty = min(1.0, fog / 0.03) * math.exp(-max(0.0, weather.fog_distance) / 40.0)
+    horizon = horizon + np.array([0.009, 0.0075, 0.006]) * misty * (1.0 - day)
     wet = max(weather.wetness / 100.0, min(1.0, 1.6 * rain), 0.0)
     puddles = weather.precipitation_deposits / 100.0
     wet = max(wet, 0.55 * puddles)
