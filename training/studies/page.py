@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,13 +45,19 @@ def write_study(
 
 
 def into_index(index: Path, name: str, title: str, answer: str) -> None:
-    """Put the study's line into the index, in place of its old one or at the end."""
-    line = f'- [{title}](studies/{name}.md): {answer}'
-    old = index.read_text(encoding='utf-8') if index.is_file() else '# Studies\n'
-    pattern = re.compile(rf'^- \[[^\]]*\]\(studies/{re.escape(name)}\.md\).*$', re.M)
-    new = pattern.sub(lambda _: line, old) if pattern.search(old) else f'{old.rstrip()}\n{line}\n'
+    """Put the study's row into the index's table, in place of its old one or as the last."""
+    row = f'| [{title}](studies/{name}.md) | {answer} |'
+    start = '# Studies\n\n| study | answer |\n|---|---|\n'
+    lines = (index.read_text(encoding='utf-8') if index.is_file() else start).splitlines()
+    mark = f'](studies/{name}.md)'
+    places = [i for i, line in enumerate(lines) if mark in line]
+    if places:
+        lines[places[0]] = row
+    else:
+        last = max((i for i, line in enumerate(lines) if line.startswith('|')), default=-1)
+        lines.insert(last + 1 if last >= 0 else len(lines), row)
     with write_atomic(index) as temporary:
-        temporary.write_text(new, encoding='utf-8')
+        temporary.write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
 
 def figure(width: float = 8.0, height: float = 4.2) -> Any:
