@@ -166,13 +166,17 @@ def paint_markings(image: U8, target: U8, rng: np.random.Generator) -> tuple[U8,
     worn = rng.random((max(2, height // 12), max(2, width // 12)), dtype=np.float32)
     worn = cv2.resize(worn, (width, height), interpolation=cv2.INTER_CUBIC)
     strength = np.clip(rng.uniform(0.75, 1.3) - rng.uniform(0, 0.6) * worn, 0.25, 1.0)
-    alpha = (cover * strength)[..., None]
-    part = image[ground.top :].astype(np.float32)
     grey = cv2.cvtColor(image[ground.top :], cv2.COLOR_BGR2GRAY)
-    light = cv2.addWeighted(grey, 0.35, cv2.blur(grey, (31, 31)), 0.65, 6).astype(np.float32)
-    paint = light[..., None] * (np.exp(rng.uniform(np.log(1.15), np.log(2.6))) * _colour(rng))
+    light = cv2.addWeighted(grey, 0.35, cv2.blur(grey, (31, 31)), 0.65, 6)
+    gain = np.exp(rng.uniform(np.log(1.15), np.log(2.6))) * _colour(rng)
+    # Only where there is paint, which is a few hundredths of the picture.
+    where = cover > 0
+    alpha = (cover[where] * strength[where])[:, None]
+    part = image[ground.top :][where].astype(np.float32)
+    paint = light[where].astype(np.float32)[:, None] * gain
     painted = image.copy()
-    painted[ground.top :] = np.clip(part + alpha * (paint - part), 0, 255).astype(np.uint8)
+    blended = np.clip(part + alpha * (paint - part), 0, 255)
+    painted[ground.top :][where] = blended.astype(np.uint8)
     labelled = target.copy()
     lane = labelled[1, ground.top :]
     lane[(cover > 0.2) & (cover < 0.5)] = UNKNOWN

@@ -48,15 +48,16 @@ class Bonnet(_Painted):
         top = rng.uniform(0.6, 0.97) * height
         x = np.linspace(-1, 1, width) - rng.uniform(-0.25, 0.25)
         edge = top + rng.uniform(-0.02, 0.25) * height * np.abs(x) ** rng.uniform(1.5, 5)
-        rows = np.arange(height)[:, None]
-        inside = rows > edge[None]
         dark = np.full(3, rng.uniform(0, 60))
         colour = rng.uniform(0, 255, 3) if rng.random() < 0.5 else dark
-        shade = 1 + rng.uniform(-0.5, 0.5) * (rows - top) / height
-        mirrored = cv2.blur(image[::-1], (9, 9)).astype(np.float32)
-        gloss = rng.uniform(0, 0.6)
+        slope, gloss = rng.uniform(-0.5, 0.5), rng.uniform(0, 0.6)
+        first = min(height, max(0, int(edge.min())))
+        rows = np.arange(first, height)[:, None]
+        inside = rows > edge[None]
+        shade = 1 + slope * (rows - top) / height
+        mirrored = cv2.blur(image[::-1][first:], (9, 9)).astype(np.float32)
         body = (1 - gloss) * colour * shade[..., None] + gloss * mirrored
         covered, labelled = image.copy(), target.copy()
-        covered[inside] = np.clip(body, 0, 255).astype(np.uint8)[inside]
-        labelled[:, inside] = 0
+        covered[first:][inside] = np.clip(body, 0, 255).astype(np.uint8)[inside]
+        labelled[:, first:][:, inside] = 0
         return covered, labelled
