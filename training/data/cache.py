@@ -55,8 +55,9 @@ class CachedSet:
         place = folder / f'{adapter.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}'
         if not (place / 'done.json').is_file():
             self._fill(adapter, sources, place, Size(width, height), policy)
-        self.images: U8 = np.load(place / 'images.npy', mmap_mode='r')
-        self.targets: U8 = np.load(place / 'targets.npy', mmap_mode='r')
+        # Copy on write: torch takes no read-only arrays, and nothing that writes reaches the file.
+        self.images: U8 = np.load(place / 'images.npy', mmap_mode='c')
+        self.targets: U8 = np.load(place / 'targets.npy', mmap_mode='c')
 
     @staticmethod
     def _fill(

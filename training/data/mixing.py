@@ -75,12 +75,10 @@ class MixedPairs(Dataset[tuple[Tensor, Tensor]]):
         rng = np.random.default_rng((self.seed, position))
         chosen = self.sets[int(rng.choice(len(self.sets), p=self._share_at(position)))]
         index = int(rng.integers(len(chosen)))
-        # Copies: what comes from the cache is mapped read-only.
-        image, target = transformed(
-            self.transform, chosen.images[index].copy(), chosen.targets[index].copy(), rng
-        )
-        codes = np.ascontiguousarray(self.encode(target.numpy()))
-        return image.as_subclass(Tensor), torch.from_numpy(codes)
+        picture, codes = np.asarray(chosen.images[index]), np.asarray(chosen.targets[index])
+        image, target = transformed(self.transform, picture, codes, rng)
+        encoded = np.ascontiguousarray(self.encode(target.numpy()))
+        return image.as_subclass(Tensor), torch.from_numpy(encoded)
 
 
 @dataclass(frozen=True)
