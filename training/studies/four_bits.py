@@ -195,8 +195,9 @@ def page(options: argparse.Namespace, rows: list[Row], spent: float) -> None:
         f'each, QAT to 4 bits for {options.qat_steps} more (so its rows had more training than '
         f'the others: not comparable with them at this length), one seed, {PICTURES} pictures '
         f'a set, {spent / 60:.0f} minutes of processor time. 4-bit weights are symmetric '
-        'with a scale a channel; their activations and arithmetic stay float, as no CPU '
-        'runtime here computes convolutions in 4 bits. On a CPU 4 bits save storage and cost the speed of int8.',
+        'with a scale a channel; their activations and arithmetic stay float, as no '
+        'CPU runtime here computes convolutions in 4 bits. '
+        'On a CPU 4 bits save storage and cost the speed of int8.',
     ]
     write_study(
         'four_bits', 'A larger network in 4 bits against a smaller one in 8', answer, lines
