@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -14,12 +14,6 @@ from seg_node.errors import ConfigError, FrameError
 from seg_node.geometry import Intrinsics, Size
 
 Array = npt.NDArray[np.uint8]
-_FLOAT = np.finfo(np.float32)
-_KNOWN = {
-    '16UC1': (1000.0, 1.0, 65535.0),
-    '32FC1': (1.0, float(_FLOAT.tiny), float(_FLOAT.max)),
-}
-"""By encoding: units a metre, and the range of what is known: not 0, NaN, infinite (REP-118)."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +47,16 @@ class Bands:
     def of(self, depth: Depth) -> Array:
         """uint8 (H, W): band of every pixel; `len(self)` where the depth is unknown."""
         pixels = depth.pixels
-        unit, nearest, farthest = _KNOWN[depth.encoding]
+        metres = depth.encoding == '32FC1'
+        edges = [np.float32(e) if metres else math.ceil(e * 1000) for e in self.edges_m]
         band = np.zeros(pixels.shape, np.uint8)
-        for edge in self.edges_m:
-            reached = np.asarray(cv2.compare(pixels, edge * unit, cv2.CMP_GE), np.uint8)
-            np.subtract(band, reached, out=band)  # 255 taken from a byte adds one
-        known = np.asarray(cv2.inRange(pixels, nearest, farthest), np.uint8)
-        return np.where(known != 0, band, np.uint8(len(self)))
+        for edge in edges:
+            band += (pixels >= edge).view(np.uint8)
+        known = pixels > 0  # false for NaN as well
+        if metres:
+            known &= pixels < np.float32(np.inf)
+        np.copyto(band, np.uint8(len(self)), where=np.logical_not(known, out=known))
+        return band
 
 
 @dataclass(frozen=True)

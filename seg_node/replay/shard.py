@@ -97,7 +97,8 @@ def side_by_side(options: RunOptions, streams: int = 0) -> list[RunOptions]:
     A network on one thread is slower, but two of them do more frames than one on two threads:
     they wait neither for each other nor for a core that the reader has.
     """
-    count = streams or min(_MOST_STREAMS, options.thread_count)
+    # One more than there are threads, for the moments in which one of them waits.
+    count = streams or min(_MOST_STREAMS, options.thread_count + 1)
     if options.device != 'cpu' or count == 1:
         return [options]
     return [replace(options, threads=max(1, options.thread_count // count), pin=False)] * count
