@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from seg_node.errors import ConfigError
+from seg_node.errors import ConfigError, ModelError
 from seg_node.files import write_atomic
 from seg_node_training.config import Recipe
 from seg_node_training.evaluate import Scorer
@@ -75,7 +75,10 @@ def to_litert(network: nn.Module, recipe: Recipe, target: Path) -> None:
 
 
 def quantize_litert(source: Path, target: Path, kind: str, pictures: Sequence[U8]) -> None:
-    """Quantize the float .tflite `source`; `pictures`: uint8 (H, W, 3), for `int8` alone."""
+    """Quantize the float .tflite `source`; `pictures`: uint8 (H, W, 3), for `int8` alone.
+
+    Raises `ModelError` for a network that the quantizer cannot do.
+    """
     library = _library('ai_edge_quantizer.quantizer')
     recipes = _library('ai_edge_quantizer.recipe')
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
@@ -91,7 +94,11 @@ def quantize_litert(source: Path, target: Path, kind: str, pictures: Sequence[U8
             data = {signature: [{name: p[None].astype(np.float32)} for p in pictures]}
             found = worker.calibrate(data)
         made = Path(folder) / 'made.tflite'
-        worker.quantize(found).export_model(str(made))
+        try:
+            worker.quantize(found).export_model(str(made))
+        except ValueError as error:  # a tensor of a kind that it cannot calibrate
+            reason = str(error).split(':')[0]
+            raise ModelError(f'{source}: no LiteRT {kind} file: {reason}') from None
         with write_atomic(target) as temporary:
             temporary.write_bytes(made.read_bytes())
 
