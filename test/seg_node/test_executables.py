@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+# A shell starts background jobs with SIGINT ignored, and children inherit that.
+LISTEN = 'import signal; signal.signal(signal.SIGINT, signal.default_int_handler)'
 NODE = 'from seg_node.executables import seg_node as main'
 VERB = 'from seg_node.cli import main as cli; main = lambda: cli(["doctor"])'
 
@@ -16,7 +18,7 @@ VERB = 'from seg_node.cli import main as cli; main = lambda: cli(["doctor"])'
 @pytest.mark.parametrize(('what', 'statuses'), [(NODE, {0}), (VERB, {130})])
 @pytest.mark.parametrize('delay_s', [0.05, 0.25])
 def test_ctrl_c_during_imports_is_quiet(what: str, statuses: set[int], delay_s: float) -> None:
-    code = f'import sys; {what}; print("up", flush=True); sys.exit(main())'
+    code = f'import sys; {LISTEN}; {what}; print("up", flush=True); sys.exit(main())'
     process = subprocess.Popen(
         [sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
