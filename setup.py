@@ -5,15 +5,15 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# The folders sim/ and training/ are installed under names that cannot collide with another
-# package of a colcon workspace; the symbolic links seg_node_sim and seg_node_training name them.
-PACKAGES = find_packages(
-    include=[
-        f'{name}{tail}'
-        for name in ('seg_node', 'seg_node_sim', 'seg_node_training')
-        for tail in ('', '.*')
-    ]
-)
+# Each package is found under its own name: `sim/` and `training/` hold one each, called so that it
+# cannot collide with another package of a colcon workspace.
+ROOTS = {'seg_node': '.', 'seg_node_sim': 'sim', 'seg_node_training': 'training'}
+PACKAGES = [
+    package
+    for name, root in ROOTS.items()
+    for package in find_packages(root, include=[name, f'{name}.*'])
+]
+PACKAGE_DIR = {name: f'{root}/{name}' for name, root in ROOTS.items() if root != '.'}
 SHARED = ('config', 'foxglove', 'launch', 'models', 'rviz')
 
 
@@ -35,9 +35,15 @@ setup(
     version=ET.parse('package.xml').findtext('version'),
     python_requires='>=3.10',
     packages=PACKAGES,
+    package_dir=PACKAGE_DIR,
     package_data={
         'seg_node': ['py.typed', 'class_maps/*.yaml', 'replay/*.html'],
-        'seg_node_training': ['recipes/*.yaml', 'recipes/*/*.yaml', 'sweeps/*.yaml'],
+        'seg_node_training': [
+            'recipes/*.yaml',
+            'recipes/*/*.yaml',
+            'sweeps/*.yaml',
+            'data/*.yaml',
+        ],
     },
     data_files=shared_files(),
     zip_safe=False,

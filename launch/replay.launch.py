@@ -10,68 +10,69 @@ ros2 launch seg_node replay.launch.py player:=play input:=drive.mp4
 from pathlib import Path
 
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, ExecuteProcess
 from launch.substitutions import LaunchConfiguration, PythonExpression
 
 from launch import LaunchContext, LaunchDescription
 from seg_node import launching
 from seg_node.errors import SegNodeError
+from seg_node.prerequisites import missing
+from seg_node.venv import use_venv
 
 PLAYERS = ('rosbag2', 'play')
 CLOCK_HZ = '200'
+_END = launching.ends_launch('the recording has ended')
 
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, then the node, then the player."""
-    return LaunchDescription(
-        [
-            DeclareLaunchArgument(
-                'input',
-                description='The recording: a bag; player:=play also a video or folder.',
+    arguments = [
+        DeclareLaunchArgument(
+            'input',
+            description='The recording: a bag; player:=play also a video or folder.',
+        ),
+        DeclareLaunchArgument(
+            'player',
+            default_value='rosbag2',
+            choices=PLAYERS,
+            description='rosbag2: ros2 bag play, stamps as recorded. play: ours, new stamps.',
+        ),
+        DeclareLaunchArgument(
+            'rate',
+            default_value='',
+            description='Times real speed (rosbag2), or pictures a second (play).',
+        ),
+        DeclareLaunchArgument(
+            'loop',
+            default_value='false',
+            choices=launching.BOOLEANS,
+            description='Start again at the end.',
+        ),
+        DeclareLaunchArgument(
+            'delay',
+            default_value='1.0',
+            description='rosbag2: seconds from the node being ready to the first message.',
+        ),
+        DeclareLaunchArgument(
+            'bag_topic',
+            default_value='',
+            description='play: camera topic of a bag; empty: by what the pictures are.',
+        ),
+        *launching.common_arguments(
+            image_topic='',
+            camera_info_topic='',
+            use_sim_time=PythonExpression(
+                ["'true' if '", LaunchConfiguration('player'), "' == 'rosbag2' else 'false'"]
             ),
-            DeclareLaunchArgument(
-                'player',
-                default_value='rosbag2',
-                choices=PLAYERS,
-                description='rosbag2: ros2 bag play, stamps as recorded. play: ours, new stamps.',
-            ),
-            DeclareLaunchArgument(
-                'rate',
-                default_value='',
-                description='Times real speed (rosbag2), or pictures a second (play).',
-            ),
-            DeclareLaunchArgument(
-                'loop',
-                default_value='false',
-                choices=launching.BOOLEANS,
-                description='Start again at the end.',
-            ),
-            DeclareLaunchArgument(
-                'delay',
-                default_value='1.0',
-                description='rosbag2: seconds from the node being ready to the first message.',
-            ),
-            DeclareLaunchArgument(
-                'bag_topic',
-                default_value='',
-                description='play: camera topic to read from a bag; empty: the first.',
-            ),
-            *launching.common_arguments(
-                image_topic='',
-                camera_info_topic='',
-                use_sim_time=PythonExpression(
-                    ["'true' if '", LaunchConfiguration('player'), "' == 'rosbag2' else 'false'"]
-                ),
-            ),
-            *launching.depth_arguments(),
-            *launching.use_arguments(),
-            OpaqueFunction(function=_start),
-        ]
-    )
+        ),
+        *launching.depth_arguments(),
+        *launching.use_arguments(),
+    ]
+    return launching.description(__file__, arguments, _start)
 
 
 def _start(context: LaunchContext) -> list[Action]:
-    recording = Path(launching.text(context, 'input')).expanduser()
+    recording = Path(launching.path(context, 'input'))
     if not recording.exists():
         raise RuntimeError(f'input: expected a recording, there is no {recording}')
     rosbag2 = launching.text(context, 'player') == 'rosbag2'
@@ -79,16 +80,18 @@ def _start(context: LaunchContext) -> list[Action]:
         launching.require_package('ros2bag', 'ros2bag', 'player:=rosbag2')
     _choose_topics(context, recording if rosbag2 else None)
     player = _rosbag2(context, recording) if rosbag2 else _play(context, recording)
-    return [
+    actions = [
         *launching.transport_environment(context),
         launching.segmentation_node(context),
         *launching.users(context),
         launching.when_subscribed(launching.topic(context, 'image_topic'), [player]),
     ]
+    launching.refuse(launching.model_check(context))
+    return actions
 
 
 def _choose_topics(context: LaunchContext, bag: Path | None) -> None:
-    """Where topics are not given: the bag's first camera, or those of our player."""
+    """Where topics are not given: the bag's camera, or those of our player."""
     image = launching.text(context, 'image_topic')
     if not image:
         image = 'image' if bag is None else _camera_of(bag)
@@ -96,18 +99,22 @@ def _choose_topics(context: LaunchContext, bag: Path | None) -> None:
     if not launching.text(context, 'camera_info_topic'):
         place = ''.join(image.removesuffix('/compressed').rpartition('/')[:2])
         context.launch_configurations['camera_info_topic'] = f'{place}camera_info'
-    if image.endswith('/compressed') and not launching.text(context, 'image_transport'):
-        context.launch_configurations['image_transport'] = 'compressed'
+    launching.settle_transport(context)
 
 
 def _camera_of(bag: Path) -> str:
     """The topic that `python -m seg_node replay` evaluates too."""
+    use_venv(children=False)
     try:
-        from seg_node.replay.plan import Request, make_plan
+        from seg_node.bags.bag import Bag
+        from seg_node.bags.camera import choose_camera
     except ImportError as error:
-        raise RuntimeError(f'image_topic: not given, and no bag can be read: {error}') from None
+        raise RuntimeError(
+            f'image_topic: not given, and no bag can be read: {missing(error)}'
+        ) from None
     try:
-        return make_plan(Request(bags=(bag,), depth='none')).drives[0].camera
+        with Bag(bag) as opened:
+            return choose_camera(opened).topic.name
     except SegNodeError as error:
         raise RuntimeError(f'input: {error}') from None
 
@@ -122,12 +129,12 @@ def _rosbag2(context: LaunchContext, recording: Path) -> Action:
         command += ['--rate', rate]
     if launching.flag(context, 'loop'):
         command.append('--loop')
-    return ExecuteProcess(cmd=command, output='screen', on_exit=_end())
+    return ExecuteProcess(cmd=command, output='screen', on_exit=_END)
 
 
 def _has_clock(recording: Path) -> bool:
     try:
-        from seg_node.replay.bag import Bag
+        from seg_node.bags.bag import Bag
 
         with Bag(recording) as bag:
             return bag.topic('/clock') is not None
@@ -148,8 +155,4 @@ def _play(context: LaunchContext, recording: Path) -> Action:
         'image': launching.text(context, 'image_topic'),
         'camera_info': launching.text(context, 'camera_info_topic'),
     }
-    return launching.node(context, 'play', parameters, topics, respawn=False, on_exit=_end())
-
-
-def _end() -> Shutdown:
-    return Shutdown(reason='the recording has ended')
+    return launching.node(context, 'play', parameters, topics, respawn=False, on_exit=_END)

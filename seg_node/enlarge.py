@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from seg_node.camera.geometry import Geometry
 from seg_node.decide import Decider
-from seg_node.geometry import Geometry
 
 Array = npt.NDArray[np.uint8]
 Span = tuple[int, int]
@@ -34,16 +34,21 @@ class Enlarger:
         self._full = tuple(np.empty(shape, np.uint8) for _ in range(classes))
 
     def planes(self, scores: Sequence[Array]) -> tuple[Array, ...]:
-        """All of K score planes, uint8 (h, w), at camera size (H, W)."""
+        """All of K planes as the network gives them, uint8 (h, w), as scores at camera size
+        (H, W)."""
         to_source = self.geometry.to_source
-        return tuple(to_source(plane, out) for plane, out in zip(scores, self._full))
+        large = tuple(to_source(plane, out) for plane, out in zip(scores, self._full))
+        code = self.decider.code
+        if code is None:
+            return large
+        return tuple(code.scores(k, plane, plane) for k, plane in enumerate(large))
 
     def mask(self, scores: Sequence[Array]) -> Array:
         """uint8 (H, W): class ids of K score planes, uint8 (h, w)."""
         if self.decider.head == 'softmax':
             return self.decider(self.planes(scores), self._mask)
         self._mask[...] = 0
-        for class_id, (plane, threshold) in enumerate(zip(scores, self.decider.thresholds), 1):
+        for class_id, (plane, threshold) in enumerate(zip(scores, self.decider.levels), 1):
             self._paint(class_id, self.geometry.crop(plane), threshold)
         return self._mask
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -17,11 +18,14 @@ class Mailbox(Generic[T]):
     takes nothing more and gives None.
     """
 
-    def __init__(self, capacity: int = 1) -> None:
-        self._changed = threading.Condition()
+    def __init__(self, capacity: int = 1, changed: threading.Condition | None = None) -> None:
+        self._changed = changed or threading.Condition()
         self._items: deque[T] = deque()
         self._capacity = capacity
         self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._items)
 
     def put(self, item: T) -> T | None:
         """Leave `item`; return the one it superseded (or `item` itself once closed)."""
@@ -51,20 +55,65 @@ class Mailbox(Generic[T]):
             return left
 
 
+class Mailboxes(Generic[T]):
+    """A mailbox for each of several senders, emptied by shared consumers.
+
+    `take` serves the sender that has waited longest since it was served, so that a fast one cannot
+    starve a slow one, nor a slow one a fast one.
+    """
+
+    def __init__(self, capacities: Mapping[str, int]) -> None:
+        self._changed = threading.Condition()
+        self._boxes = {name: Mailbox[T](size, self._changed) for name, size in capacities.items()}
+        self._served = dict.fromkeys(capacities, 0)
+        self._turn = 0
+        self._closed = False
+
+    def put(self, sender: str, item: T) -> T | None:
+        """Leave `item`; return the one it superseded (or `item` itself once closed)."""
+        return self._boxes[sender].put(item)
+
+    def take(self, timeout: float | None = None) -> tuple[str, T] | None:
+        """Wait up to `timeout` seconds; sender and item, or None when none came or on closing."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._closed or self._waiting(), timeout):
+                return None
+            waiting = self._waiting()
+            if not waiting:
+                return None
+            sender = min(waiting, key=self._served.__getitem__)
+            self._turn += 1
+            self._served[sender] = self._turn
+            item = self._boxes[sender].take(0.0)
+            assert item is not None  # nobody takes from a box but here, under the lock
+            return sender, item
+
+    def close(self) -> tuple[tuple[str, T], ...]:
+        """Wake every consumer; return the items that nobody took, with their senders."""
+        with self._changed:
+            self._closed = True
+            return tuple((n, item) for n, box in self._boxes.items() for item in box.close())
+
+    def _waiting(self) -> list[str]:
+        return [name for name, box in self._boxes.items() if len(box)]
+
+
 @dataclass(frozen=True)
 class FrameCounts:
-    """Every frame is in exactly one of the last four, or still in the mailbox or the worker."""
+    """Every frame is in exactly one of the last five, or still in the mailbox or the worker."""
 
     received: int = 0
     published: int = 0
     superseded: int = 0
     stale: int = 0
     rejected: int = 0
+    unread: int = 0
 
     @property
     def pending(self) -> int:
         """Frames received and not settled yet."""
-        return self.received - self.published - self.superseded - self.stale - self.rejected
+        settled = self.published + self.superseded + self.stale + self.rejected + self.unread
+        return self.received - settled
 
 
 class FrameAccount:
@@ -94,6 +143,16 @@ class FrameAccount:
         """A frame was older than allowed when the worker took it."""
         with self._lock:
             self._counts['stale'] += 1
+
+    def unread(self) -> None:
+        """A frame came while nobody reads what would be made of it."""
+        with self._lock:
+            self._counts['unread'] += 1
+
+    def asked_for(self) -> None:
+        """Somebody came for the last unread frame: it is in hand again."""
+        with self._lock:
+            self._counts['unread'] -= 1
 
     def rejected(self, cause: str) -> None:
         """A frame could not be used, for `cause`."""

@@ -9,14 +9,25 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 T = TypeVar('T')
+
+
+class CountColumn(ProgressColumn):
+    """How many of how many; rich's own, `MofNCompleteColumn`, is missing in Humble's rich 11."""
+
+    def render(self, task: Task) -> Text:
+        """`7/40`, or `7/?` where the end is not known."""
+        total = '?' if task.total is None else f'{task.total:.0f}'
+        return Text(f'{task.completed:.0f}/{total}')
 
 
 def progress_bar() -> Progress:
@@ -24,7 +35,7 @@ def progress_bar() -> Progress:
     return Progress(
         TextColumn('{task.description}'),
         BarColumn(),
-        MofNCompleteColumn(),
+        CountColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 
+from seg_node.bags.bag import Bag, is_bag
+from seg_node.bags.camera import BagCamera, choose_camera, decode_image
 from seg_node.errors import InputError
 from seg_node.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, list_images
-from seg_node.frames import Frame, decode, decode_compressed
-from seg_node.replay.bag import IMAGE_TYPES, Bag, Topic
+from seg_node.images.frames import Frame
+from seg_node.images.reading import read_bgr, turned
 
 _RATE_MESSAGES = 30
+Broken = Callable[[InputError], None]
+"""What is done about a picture that cannot be read."""
 
 
 @dataclass(frozen=True)
 class SourceFrame:
-    """One picture: `name` for output files (no suffix), `time_s` from the start of the source."""
+    """One picture: `name` for output files (no suffix), `time_s` from the start of the source.
+
+    `origin`: its file, where it has one of its own.
+    """
 
     name: str
     time_s: float
     frame: Frame
+    origin: str = ''
 
 
 class Source(Protocol):
@@ -42,8 +49,17 @@ class Source(Protocol):
     def rate(self) -> float | None:
         """Pictures a second where the source knows."""
 
+    def frames(self, broken: Broken) -> Iterator[SourceFrame]:
+        """From the first picture to the last; one that is broken is told to `broken` and left
+        out, and so is an end that comes before its time.
+        """
+
     def __iter__(self) -> Iterator[SourceFrame]:
-        """From the first picture to the last. Raises `InputError` for one that is broken."""
+        """As `frames`, but raises `InputError` for one that is broken."""
+
+
+def _raise(error: InputError) -> None:
+    raise error
 
 
 @dataclass(frozen=True)
@@ -59,8 +75,15 @@ class ImageSource:
         return len(self.paths)
 
     def __iter__(self) -> Iterator[SourceFrame]:
+        return self.frames(_raise)
+
+    def frames(self, broken: Broken) -> Iterator[SourceFrame]:
+        """See `Source`."""
         for index in range(self.count):
-            yield self.read(index)
+            try:
+                yield self.read(index)
+            except InputError as error:
+                broken(error)
 
     def read(self, index: int) -> SourceFrame:
         """The picture `index`; raises `InputError` when it is broken: the others still work.
@@ -69,28 +92,18 @@ class ImageSource:
         """
         path = self.paths[index]
         name = path.stem if self._stems[path.stem] == 1 else path.name
-        return SourceFrame(name, index / (self.rate or 1.0), Frame(read_bgr(path), 'bgr'))
+        return SourceFrame(
+            name, index / (self.rate or 1.0), Frame(read_bgr(path), 'bgr'), str(path)
+        )
 
     @cached_property
     def _stems(self) -> Counter[str]:
         return Counter(path.stem for path in self.paths)
 
 
-def read_bgr(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """uint8 (H, W, 3) BGR of a picture file. Raises `InputError` when it cannot be read."""
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise InputError(f'{path}: cannot be read: {error.strerror or error}') from None
-    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if pixels is None:
-        raise InputError(f'{path}: expected a picture, cannot decode {data.size} bytes')
-    return np.asarray(pixels, np.uint8)
-
-
 @dataclass(frozen=True)
 class VideoSource:
-    """A video file, read by PyAV (FFmpeg)."""
+    """A video file, read by PyAV (FFmpeg), turned as its container says."""
 
     path: Path
 
@@ -111,25 +124,35 @@ class VideoSource:
             return float(average) if average else None
 
     def __iter__(self) -> Iterator[SourceFrame]:
+        return self.frames(_raise)
+
+    def frames(self, broken: Broken) -> Iterator[SourceFrame]:
+        """See `Source`."""
         import av
 
         rate = self.rate or 25.0
+        promised = self.count
+        index = 0
         with _opened(self.path) as container:
-            frames = container.decode(video=0)
-            index = 0
+            packets = container.demux(video=0)
             while True:
                 try:
-                    decoded = next(frames, None)
+                    packet = next(packets, None)
+                    decoded = [] if packet is None else packet.decode()
                 except av.FFmpegError as error:
-                    raise InputError(f'{self.path}: broken after frame {index}: {error}') from None
-                if decoded is None:
+                    broken(InputError(f'{self.path}: broken after frame {index}: {error}'))
+                    continue
+                if packet is None:
                     break
-                time_s = decoded.time if decoded.time is not None else index / rate
-                pixels = decoded.to_ndarray(format='bgr24')
-                yield SourceFrame(
-                    f'{self.path.stem}_{index:06d}', float(time_s), Frame(pixels, 'bgr')
-                )
-                index += 1
+                for frame in decoded:
+                    time_s = frame.time if frame.time is not None else index / rate
+                    pixels = turned(frame.to_ndarray(format='bgr24'), frame.rotation)
+                    yield SourceFrame(
+                        f'{self.path.stem}_{index:06d}', float(time_s), Frame(pixels, 'bgr')
+                    )
+                    index += 1
+        if promised is not None and index < promised:
+            broken(InputError(f'{self.path}: expected {promised} frames, got {index}'))
 
 
 def _opened(path: Path):  # type: ignore[no-untyped-def]
@@ -147,71 +170,63 @@ def _opened(path: Path):  # type: ignore[no-untyped-def]
 
 @dataclass(frozen=True)
 class BagSource:
-    """The first (or the named) camera topic of a ROS 1 or ROS 2 bag."""
+    """The camera (or the named topic) of a ROS 1 or ROS 2 bag."""
 
     path: Path
     topic: str | None = None
 
+    @cached_property
+    def camera(self) -> BagCamera:
+        """Which topic is read. Raises `InputError`."""
+        with Bag(self.path) as bag:
+            return choose_camera(bag, self.topic)
+
     @property
     def count(self) -> int | None:
         """Number of messages on the topic, where the bag says."""
-        with Bag(self.path) as bag:
-            return _camera(bag, self.topic).count or None
+        return self.camera.topic.count or None
 
-    @property
+    @cached_property
     def rate(self) -> float | None:
         """Pictures a second, by the median gap between the first ones."""
         with Bag(self.path) as bag:
-            messages = bag.messages([_camera(bag, self.topic).name])
+            messages = bag.messages([self.camera.topic.name])
             times = [m.log_ns for m in itertools.islice(messages, _RATE_MESSAGES)]
         gap = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
         return 1e9 / gap if gap > 0 else None
 
     def __iter__(self) -> Iterator[SourceFrame]:
+        return self.frames(_raise)
+
+    def frames(self, broken: Broken) -> Iterator[SourceFrame]:
+        """See `Source`."""
+        name = self.camera.topic.name
+        first: int | None = None
+        names: Counter[int] = Counter()
         with Bag(self.path) as bag:
-            camera = _camera(bag, self.topic)
-            unpack = decode_compressed if camera.type == IMAGE_TYPES[1] else decode
-            first = last = None
-            repeated = 0
-            for message in bag.messages([camera.name]):
+            for message in bag.messages([name]):
                 stamp = message.log_ns
-                frame = unpack(bag.deserialize(message))
                 first = stamp if first is None else first
-                repeated = repeated + 1 if stamp == last else 0
-                last = stamp
-                name = f'{stamp}_{repeated}' if repeated else f'{stamp}'
-                yield SourceFrame(name, (stamp - first) / 1e9, frame)
-            if bag.problems:  # what could be read has been given
-                raise InputError(bag.problems[0])
+                names[stamp] += 1
+                try:
+                    frame = decode_image(bag, message)
+                except InputError as error:
+                    broken(InputError(f'{self.path}: {name}: frame {stamp}: {error}'))
+                    continue
+                repeated = names[stamp] - 1
+                yield SourceFrame(
+                    f'{stamp}_{repeated}' if repeated else f'{stamp}', (stamp - first) / 1e9, frame
+                )
+            for problem in bag.problems:
+                broken(InputError(problem))
 
     def camera_info(self) -> Any | None:
         """The first CameraInfo beside the camera topic; None where the bag has none."""
+        if self.camera.info is None:
+            return None
         with Bag(self.path) as bag:
-            # `/camera` of `/camera/image_raw` and of `/camera/image_raw/compressed`.
-            name = _camera(bag, self.topic).name.removesuffix('/compressed')
-            wanted = f'{name.rpartition("/")[0]}/camera_info'
-            found = next(bag.messages([wanted]), None)
-            return None if found is None else bag.deserialize(found)
-
-
-def _camera(bag: Bag, name: str | None) -> Topic:
-    cameras = bag.of_type(*IMAGE_TYPES)
-    if name is None and cameras:
-        # Depth and label images are not cameras; names are the only hint a bag gives.
-        likely = [c for c in cameras if not any(w in c.name for w in ('depth', 'semantic'))]
-        return (likely or cameras)[0]
-    for camera in cameras:
-        if camera.name == name:
-            return camera
-    found = ', '.join(c.name for c in cameras) or 'none'
-    raise InputError(f'{bag.path}: expected camera topic {name or "of any name"}, found {found}')
-
-
-def is_bag(path: Path) -> bool:
-    """Whether `path` looks like a bag: an MCAP, db3 or ROS 1 file, or a folder with metadata."""
-    if path.is_dir():
-        return (path / 'metadata.yaml').is_file() or any(path.glob('*.mcap'))
-    return path.suffix in ('.mcap', '.db3', '.bag')
+            message = next(bag.messages([self.camera.info]), None)
+            return None if message is None else bag.deserialize(message)
 
 
 def open_source(path: str | Path, topic: str | None = None) -> Source:
@@ -219,17 +234,18 @@ def open_source(path: str | Path, topic: str | None = None) -> Source:
 
     Raises `InputError` when there is nothing of the kind.
     """
-    given = Path(path)
-    if not given.exists():
-        raise InputError(f'{given}: no such file or folder')
-    if is_bag(given):
-        return BagSource(given, topic)
-    if given.is_dir():
-        return ImageSource(tuple(list_images(given)))
-    if given.suffix.lower() in IMAGE_SUFFIXES:
-        return ImageSource((given,))
-    if given.suffix.lower() in VIDEO_SUFFIXES:
-        return VideoSource(given)
+    source = Path(path)
+    if not source.exists():
+        raise InputError(f'{source}: no such file or folder')
+    if is_bag(source):
+        return BagSource(source, topic)
+    if source.is_dir():
+        return ImageSource(tuple(list_images(source)))
+    if source.suffix.lower() in IMAGE_SUFFIXES:
+        return ImageSource((source,))
+    if source.suffix.lower() in VIDEO_SUFFIXES:
+        return VideoSource(source)
     raise InputError(
-        f'{given}: expected a picture, a video, a bag or a folder, got a {given.suffix or "file"}'
+        f'{source}: expected a picture, a video, a bag or a folder, '
+        f'got a {source.suffix or "file"}'
     )

@@ -19,8 +19,8 @@ def percentiles(milliseconds: Iterable[float]) -> dict[str, float]:
     values = np.fromiter(milliseconds, np.float64)
     if not values.size:
         return {'p50': 0.0, 'p95': 0.0, 'p99': 0.0}
-    found = np.percentile(values, (50, 95, 99))
-    return {name: round(float(v), 4) for name, v in zip(('p50', 'p95', 'p99'), found)}
+    values_at = np.percentile(values, (50, 95, 99))
+    return {name: round(float(v), 4) for name, v in zip(('p50', 'p95', 'p99'), values_at)}
 
 
 @dataclass

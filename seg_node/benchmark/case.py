@@ -6,16 +6,15 @@ Only what the runtime itself needs is imported.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from seg_node.benchmark.scene import road_scene
-from seg_node.errors import SegNodeError
-from seg_node.frames import Frame
-from seg_node.geometry import Size
+from seg_node.camera.size import Size
+from seg_node.child_answers import answer
+from seg_node.images.frames import Frame
 from seg_node.model.loader import load_model
 from seg_node.model.runner import RunOptions
 from seg_node.pipeline import Segmenter
@@ -65,15 +64,5 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Measure the case in argv; an error is a JSON line too."""
-    try:
-        answer = measure(json.loads(sys.argv[1]))
-    except SegNodeError as error:
-        answer = {'error': str(error)}
-    print(json.dumps(answer))
-    return 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(answer(measure))

@@ -2,57 +2,47 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from seg_node.benchmark.scene import road_scene
-from seg_node.cli.ros_process import require_rclpy, ros_arguments
-from seg_node.cli.table import Table
-from seg_node.files import write_json
-from seg_node.geometry import Size
+from seg_node.camera.size import Size
+from seg_node.ros_process import ros_arguments
 from seg_node.timing import STAGES, percentiles
 
 _ROUNDS = 3
 
 
-def run_over_dds(options: argparse.Namespace) -> int:
-    """Echo and node in turns, `--seconds` each in all; prints and writes one record a size."""
-    require_rclpy()
-    records = [_measure(options, Size.parse(size)) for size in options.size]
-    table = Table(f'camera → DDS → node → DDS → reader at {options.rate:g} Hz, ms')
-    table.columns('camera')
-    table.numbers('node p50', 'p95', 'p99', 'echo p50', 'network p50', 'node adds p50')
-    table.numbers('sent', 'answered', 'unaccounted')
-    for r in records:
-        node, echo = r['latency_ms'], r['echo_latency_ms']
-        table.row(
-            r['source_size'],
-            *(f'{node[p]:.2f}' for p in ('p50', 'p95', 'p99')),
-            f'{echo["p50"]:.2f}',
-            f'{r["stages_ms"]["infer"]:.2f}',
-            f'{r["node_adds_ms"]:.2f}',
-            str(r['frames_sent']),
-            str(r['frames_answered']),
-            str(r['frames_unaccounted']),
-        )
-    table.print()
-    if options.json:
-        write_json(options.json, records)
-    return 0
+@dataclass(frozen=True)
+class OverDds:
+    """What is measured: `model` None: the shipped one; `rate_hz` pictures for `seconds` in all."""
+
+    model: Path | None
+    threads: int
+    rate_hz: float
+    seconds: float
 
 
-def _measure(options: argparse.Namespace, size: Size) -> dict[str, Any]:
+def measure_over_dds(options: OverDds, size: Size) -> dict[str, Any]:
+    """Echo and node in turns with pictures of `size`; one record.
+
+    Cold start: from the start of the process to the first answer over DDS, and the processor time
+    it took until then (of all threads), each the median of the rounds.
+    """
     from seg_node.ros.session import private_graph
 
     node: list[dict[str, Any]] = []
     echo: list[dict[str, Any]] = []
-    model = None if options.model[0] is None else str(options.model[0])
-    arguments = ros_arguments({'model': model, 'threads': options.threads[0]})
+    model = None if options.model is None else str(options.model)
+    arguments = ros_arguments({'model': model, 'threads': options.threads})
     arguments += ['--log-level', 'warn']
     seconds = options.seconds / _ROUNDS
     with private_graph():
@@ -72,11 +62,15 @@ def _measure(options: argparse.Namespace, size: Size) -> dict[str, Any]:
     settled = sum(n for name, n in counts.items() if name != 'frames_received')
     return {
         'source_size': str(size),
-        'rate_hz': options.rate,
+        'rate_hz': options.rate_hz,
         'latency_ms': latencies,
         'echo_latency_ms': echoes,
         'stages_ms': stages,
         'node_adds_ms': round(latencies['p50'] - echoes['p50'] - stages['infer'], 3),
+        'cold_start_s': _middle(node, 'cold_start_s'),
+        'cold_start_cpu_s': _middle(node, 'cold_start_cpu_s'),
+        'echo_cold_start_s': _middle(echo, 'cold_start_s'),
+        'echo_cold_start_cpu_s': _middle(echo, 'cold_start_cpu_s'),
         'frames_sent': sent,
         'frames_answered': sum(part['answered'] for part in node),
         'frames_unaccounted': sent - settled,
@@ -88,22 +82,26 @@ def _trip(
     module: str,
     answer: str,
     arguments: list[str],
-    options: argparse.Namespace,
+    options: OverDds,
     size: Size,
     seconds: float,
 ) -> dict[str, Any]:
-    from seg_node.ros.probe import Probe
+    from seg_node.ros.probe import LatencyProbe
     from seg_node.ros.session import node_process, spinning
 
-    with node_process(module, arguments):
-        probe = Probe(answer)
-        with spinning(probe):
+    probe, scene = LatencyProbe(answer), road_scene(size)
+    # The reader is there first, so that a start is the node's alone.
+    with spinning(probe):
+        began = time.monotonic()
+        with node_process(module, arguments) as process:
             counted = answer.startswith('/seg_node')
             probe.wait_ready()
-            probe.warm_up(road_scene(size))
+            probe.warm_up(scene, every_s=0.02)
+            cold_start_s = time.monotonic() - began
+            used = psutil.Process(process.pid).cpu_times()
             before = probe.settled_counts() if counted else {}
-            frames = itertools.islice(_pictures(size), int(seconds * options.rate))
-            probe.send_all(frames, options.rate)
+            frames = itertools.islice(_pictures(size), int(seconds * options.rate_hz))
+            probe.send_all(frames, options.rate_hz)
             after = probe.settled_counts() if counted else {}
             counts = {name: after[name] - before[name] for name in after}
             return {
@@ -112,7 +110,13 @@ def _trip(
                 'latency_ms': probe.trip.latency_ms,
                 'diagnostics': dict(probe.diagnostics),
                 'counts': counts,
+                'cold_start_s': cold_start_s,
+                'cold_start_cpu_s': used.user + used.system,
             }
+
+
+def _middle(rounds: list[dict[str, Any]], name: str) -> float:
+    return round(float(np.median([each[name] for each in rounds])), 3)
 
 
 def _pictures(size: Size) -> Iterator[npt.NDArray[np.uint8]]:

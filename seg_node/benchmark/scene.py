@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.geometry import Size
+from seg_node.camera.size import Size
 
 _HORIZON = 0.48
 _LINES = ((-0.62, 1.0), (0.0, 0.45), (0.6, 1.0))

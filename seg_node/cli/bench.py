@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import statistics
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from seg_node.cli.table import Table
-from seg_node.errors import ConfigError, SegNodeError
+from seg_node.benchmark.cases import measure_cases
+from seg_node.camera.size import Size
+from seg_node.children import child_environment
+from seg_node.errors import ConfigError
 from seg_node.files import write_json
-from seg_node.geometry import Size
 from seg_node.model.runner import BACKENDS, DEVICES, PRECISIONS, default_cache_dir
-from seg_node.progress import track
-from seg_node.timing import STAGES, percentiles
+from seg_node.ros_process import require_rclpy
+from seg_node.table import Table
+
+_FULL_HZ = 60.0
+"""Of each camera, for the frames a second: more than two cores segment."""
+_OUTCOMES = ('received', 'published', 'superseded')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     dds.add_argument('--dds', action='store_true', help='measure the running node instead')
     dds.add_argument('--rate', type=float, default=30.0, help='frames a second')
     dds.add_argument('--seconds', type=float, default=60.0)
+    dds.add_argument(
+        '--cameras',
+        type=int,
+        metavar='N',
+        help='one node that serves N cameras, in turns with N nodes: frames a second at more than '
+        'can be done, memory, and every frame at --rate (of each camera; a rig: 15)',
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -57,10 +67,10 @@ def run(options: argparse.Namespace) -> int:
         return _whole_table(options.table)
     if options.frames < 1 or options.rounds < 1:
         raise ConfigError('--frames, --rounds: expected at least 1')
+    if options.cameras is not None:
+        return _rig(options)
     if options.dds:
-        from seg_node.benchmark.dds import run_over_dds
-
-        return run_over_dds(options)
+        return _over_dds(options)
     cases = [
         _case(options, model, backend, precision, threads, Size.parse(size))
         for model in options.model
@@ -69,12 +79,76 @@ def run(options: argparse.Namespace) -> int:
         for threads in options.threads
         for size in options.size
     ]
-    rounds: list[list[dict[str, Any]]] = [[] for _ in cases]
-    turns = [i for _ in range(options.rounds) for i in range(len(cases))]
-    for i in track(turns, 'bench'):
-        rounds[i].append(_run_case(cases[i]))
-    records = [_record(case, found) for case, found in zip(cases, rounds)]
+    records = measure_cases(cases, options.rounds)
     _print(records)
+    if options.json:
+        write_json(options.json, records)
+    return 0
+
+
+def _over_dds(options: argparse.Namespace) -> int:
+    require_rclpy()
+    from seg_node.benchmark.dds import OverDds, measure_over_dds
+
+    measurement = OverDds(options.model[0], options.threads[0], options.rate, options.seconds)
+    records = [measure_over_dds(measurement, Size.parse(size)) for size in options.size]
+    table = Table(f'camera → DDS → node → DDS → reader at {options.rate:g} Hz, ms')
+    table.columns('camera')
+    table.numbers('node p50', 'p95', 'p99', 'echo p50', 'network p50', 'node adds p50')
+    table.numbers('cold start s (processor)', 'echo', 'sent', 'answered', 'unaccounted')
+    for r in records:
+        node, echo = r['latency_ms'], r['echo_latency_ms']
+        table.row(
+            r['source_size'],
+            *(f'{node[p]:.2f}' for p in ('p50', 'p95', 'p99')),
+            f'{echo["p50"]:.2f}',
+            f'{r["stages_ms"]["infer"]:.2f}',
+            f'{r["node_adds_ms"]:.2f}',
+            f'{r["cold_start_s"]:.2f} ({r["cold_start_cpu_s"]:.2f})',
+            f'{r["echo_cold_start_s"]:.2f} ({r["echo_cold_start_cpu_s"]:.2f})',
+            str(r['frames_sent']),
+            str(r['frames_answered']),
+            str(r['frames_unaccounted']),
+        )
+    table.print()
+    if options.json:
+        write_json(options.json, records)
+    return 0
+
+
+def _rig(options: argparse.Namespace) -> int:
+    require_rclpy()
+    if options.cameras < 2:
+        raise ConfigError(f'--cameras: expected at least 2, got {options.cameras}')
+    from seg_node.benchmark.rig import RigLoad, measure_rig
+
+    model = None if options.model[0] is None else str(options.model[0])
+    load = RigLoad(
+        options.cameras, model, options.threads[0], _FULL_HZ, options.rate, options.seconds,
+        options.rounds,
+    )  # fmt: skip
+    records = [measure_rig(load, Size.parse(size)) for size in options.size]
+    table = Table(f'{options.cameras} cameras over DDS; one node that serves all, a node for each')
+    table.columns('camera', 'nodes')
+    table.numbers('frames/s', 'memory MB', f'at {options.rate:g} Hz: received', 'published')
+    table.numbers('superseded', 'unaccounted', 'age p99 ms')
+    for record in records:
+        for key, nodes in (('one_node', '1'), ('node_each', str(options.cameras))):
+            part = record[key]
+            table.row(
+                record['source_size'],
+                nodes,
+                f'{part["frames_per_s"]:.1f}',
+                f'{part["memory_mb"]:.0f}',
+                *(f'{part[f"frames_{name}"]:.0f}' for name in _OUTCOMES),
+                str(part['unaccounted']),
+                f'{part["age_p99_ms"]:.1f}',
+            )
+        print(
+            f'{record["source_size"]}: frames a second {record["frames_ratio"]:.2f} times, memory '
+            f'{record["memory_ratio"]:.2f} times; two periods are {2 * record["period_ms"]:.0f} ms'
+        )
+    table.print()
     if options.json:
         write_json(options.json, records)
     return 0
@@ -88,7 +162,10 @@ def _whole_table(words: list[str]) -> int:
                 f'bench --table: needs the package {package}, it is not installed; '
                 "in the repository: pip install -e '.[training,bench]'"
             )
-    return subprocess.call([sys.executable, '-m', 'seg_node_training.benchmark', *words])
+    return subprocess.call(
+        [sys.executable, '-m', 'seg_node_training.benchmark_table.cli', *words],
+        env=child_environment(),
+    )
 
 
 def _case(
@@ -109,36 +186,6 @@ def _case(
         'width': size.width,
         'height': size.height,
         'frames': options.frames,
-    }
-
-
-def _run_case(case: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, '-m', 'seg_node.benchmark.case', json.dumps(case)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        tail = done.stderr.strip().splitlines()[-1:] or [f'exit status {done.returncode}']
-        raise SegNodeError(f'bench case {case["model"]} {case["backend"]}: {tail[0]}')
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    if 'error' in answer:
-        raise SegNodeError(answer['error'])
-    return answer
-
-
-def _record(case: dict[str, Any], rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    laps = [lap for found in rounds for lap in found['laps']]
-    stages = {s: percentiles(lap[s] for lap in laps) for s in STAGES if s in laps[0]}
-    first = rounds[0]
-    outside = [sum(lap.values()) - lap['infer'] for lap in laps]
-    return {
-        **{key: first[key] for key in ('model', 'backend', 'precision', 'threads')},
-        'source_size': f'{case["width"]}x{case["height"]}',
-        'network_size': first['network_size'],
-        'total_ms': percentiles(sum(lap.values()) for lap in laps),
-        'stages_ms': stages,
-        'not_network_ms': percentiles(outside),
-        'cold_start_s': round(statistics.median(r['cold_start_s'] for r in rounds), 3),
-        'rss_mb': round(statistics.median(r['rss_mb'] for r in rounds), 1),
-        'frames': len(laps),
     }
 
 

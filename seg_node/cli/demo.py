@@ -12,9 +12,9 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from seg_node.cli.ros_process import require_rclpy
 from seg_node.errors import ConfigError
 from seg_node.files import fresh_folder, write_json
+from seg_node.ros_process import require_rclpy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError('--frames: expected at least 1; --rate: expected 0.1 to 200')
     require_rclpy()
     from seg_node.demo import afterwards, sources
-    from seg_node.demo.drive import Drive, record
+    from seg_node.demo.drive import DemoDrive, record
     from seg_node.ros.session import private_graph
 
     folder: Path = options.output
@@ -50,11 +50,12 @@ def run(options: argparse.Namespace) -> int:
         else:
             source = sources.carla(_request(options), folder)
         feed = stack.enter_context(source)
-        figures = record(Drive(folder, options.frames, options.rate, feed, options.model))
+        figures = record(DemoDrive(folder, options.frames, options.rate, feed, options.model))
     if feed.simulated_time:
         figures |= {'town': options.town, 'ticks_per_s': figures['frames_per_s']}
         figures['lane_map'] = afterwards.map_lanes(folder, options.model, _opendrive(options))
         afterwards.report(folder, options.model)
+        print(afterwards.view(folder, options.model))
     write_json(folder / 'demo.json', figures)
     _print(figures, folder)
     return 0
@@ -92,10 +93,10 @@ def _print(figures: dict[str, Any], folder: Path) -> None:
     if 'iou' in figures:
         values = (f'{name} {value}' for name, value in figures['iou'].items())
         print('IoU against the exact truth: ' + ', '.join(values))
-    found = figures.get('lane_map')
-    if found:
+    lane_map = figures.get('lane_map')
+    if lane_map:
         print(
-            f'lane map: median error {found["median_error_m"]:.3f} m, '
-            f'p95 {found["p95_error_m"]:.3f} m, coverage {found["coverage"]:.0%}'
+            f'lane map: median error {lane_map["median_error_m"]:.3f} m, '
+            f'p95 {lane_map["p95_error_m"]:.3f} m, coverage {lane_map["coverage"]:.0%}'
         )
     print(f'see {folder}: overlay.mp4, lane_map.png, report.html, drive.mcap, demo.json')

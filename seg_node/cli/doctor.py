@@ -6,14 +6,15 @@ Without --topic only the machine is looked at. Exit status 1 when something is a
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from seg_node.cli.ros_process import require_rclpy
-from seg_node.doctor.finding import Finding
-from seg_node.doctor.machine import check_machine
-from seg_node.files import write_json
+from seg_node.doctor.packages import check_packages
+from seg_node.finding import Finding
+from seg_node.prerequisites import array_problem
+from seg_node.ros_process import require_rclpy
 
 _COLOURS = {'ok': 'green', 'note': 'cyan', 'warning': 'yellow', 'error': 'red'}
 
@@ -38,16 +39,26 @@ def run(options: argparse.Namespace) -> int:
         console.print(f'[{colour}]{finding.level:7}[/] {finding.what}: ', end='')
         console.print(f'{finding.message}{advice}', markup=False)
 
+    for finding in check_packages():
+        show(finding)
+    if array_problem():  # then nothing of what follows can be imported
+        return _end(options, findings)
+    from seg_node.doctor.machine import check_machine
+
     for finding in check_machine(options.model):
         show(finding)
     if options.topic:
         require_rclpy()
-        from seg_node.ros.dds import use_shipped_profile
         from seg_node.ros.doctor_graph import check_graph
 
-        use_shipped_profile()
         for finding in check_graph(options.topic, options.seconds):
             show(finding)
+    return _end(options, findings)
+
+
+def _end(options: argparse.Namespace, findings: Sequence[Finding]) -> int:
     if options.json:
+        from seg_node.files import write_json  # numpy and OpenCV
+
         write_json(options.json, [vars(finding) for finding in findings])
     return 1 if any(finding.level == 'error' for finding in findings) else 0

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 
-from seg_node.cli.ros_process import require_rclpy, ros_arguments
+from seg_node.ros_process import require_rclpy, ros_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('input', help='picture, folder, video or bag')
-    parser.add_argument('--topic', help='camera topic of a bag; default: the first')
+    parser.add_argument('--topic', help='camera topic of a bag; default: by what the pictures are')
     parser.add_argument('--rate', type=float, help="pictures a second; default: the source's")
     parser.add_argument('--loop', action='store_true', help='start again at the end')
     parser.add_argument('--resize', metavar='WxH', help='publish at this size')

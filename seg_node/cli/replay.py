@@ -17,20 +17,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seg_node.bags.writer import check_bag_name
 from seg_node.cli.model_options import run_options
-from seg_node.cli.ros_process import require_rclpy
 from seg_node.errors import ConfigError
 from seg_node.files import write_json
-from seg_node.model.loader import default_model
+from seg_node.images.video import check_video_name
+from seg_node.model.loader import default_model, load_model
 from seg_node.model.runner import BACKENDS, DEVICES, PRECISIONS
+from seg_node.pipeline import Segmenter
+from seg_node.prerequisites import require_rerun
 from seg_node.replay.distance import Bands
 from seg_node.replay.engines import ENGINES
 from seg_node.replay.evaluation import Evaluation, Execution, describe_models, evaluate
-from seg_node.replay.plan import ModelChoice, Request, make_plan
+from seg_node.replay.plan import ReplayModel, ReplayRequest, make_plan
 from seg_node.replay.realtime import Realtime, play, problems
 from seg_node.replay.report import build_report
 from seg_node.replay.scoring import SCORES
 from seg_node.replay.table import print_report
+from seg_node.ros_process import require_rclpy
+from seg_node.view.frames import line_view
 
 EVALUATED_IN_PART = 3
 
@@ -38,7 +43,13 @@ EVALUATED_IN_PART = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('bags', type=Path, nargs='+', metavar='BAG', help='bag file or folder')
-    parser.add_argument('--topic', action='append', default=[], help='camera topic; may be given')
+    parser.add_argument(
+        '--topic',
+        action='append',
+        default=[],
+        help='camera, may be repeated; a * stands for the cameras of a rig, as in /rig/*/image; '
+        'default: by what the pictures are',
+    )
     parser.add_argument('--start', type=float, default=0.0, metavar='S', help='seconds to skip')
     parser.add_argument('--duration', type=float, metavar='S', help='seconds to evaluate')
     parser.add_argument('--limit', type=int, metavar='N', help='frames of each drive at most')
@@ -63,7 +74,8 @@ def _truth_arguments(group: Any) -> None:
         action='append',
         default=[],
         metavar='TOPIC|FOLDER',
-        help='label images: a topic of the bag, or PNGs named by stamp or frame number',
+        help='label images: a topic of the bag, or PNGs named by stamp or frame number; a * is '
+        'what stands for that of --topic',
     )
     group.add_argument(
         '--class-map',
@@ -78,6 +90,17 @@ def _truth_arguments(group: Any) -> None:
     group.add_argument('--depth', default='auto', metavar='TOPIC', help='auto, none or a topic')
     group.add_argument('--camera-height', type=float, metavar='M', help='bands by a flat ground')
     group.add_argument('--camera-pitch', type=float, default=0.0, metavar='DEG', help='downwards')
+    group.add_argument('--camera-roll', type=float, default=0.0, metavar='DEG', help='rightwards')
+    group.add_argument(
+        '--lane-lines', action='store_true', help='lane lines of every frame, into --json'
+    )
+    group.add_argument(
+        '--true-lines',
+        type=Path,
+        metavar='FILE.xodr|TOWN',
+        help='OpenDRIVE map of the drive, or town of the embedded world: lane lines are scored '
+        'against it',
+    )
     group.add_argument('--bands', default='10,20,40', metavar='M,M,…', help='edges of the bands')
 
 
@@ -87,6 +110,9 @@ def _report_arguments(group: Any) -> None:
         '--mcap', type=Path, metavar='FILE', help='bag with masks, overlays, figures'
     )
     group.add_argument('--video', type=Path, metavar='FILE.mp4', help='overlay video')
+    group.add_argument(
+        '--rerun', type=Path, metavar='FILE.rrd', help='the frames as `view` shows them'
+    )
 
 
 def _realtime_arguments(group: Any) -> None:
@@ -133,17 +159,28 @@ def run(options: argparse.Namespace) -> int:
         options.resume,
         options.streams,
     )
+    if options.rerun:
+        require_rerun()
+    # Not after hours of evaluation.
+    if options.video:
+        check_video_name(options.video)
+    if options.mcap:
+        check_bag_name(options.mcap)
     plan = make_plan(_request(options))
+    for drive in plan.drives:
+        print(f'{drive.bag}: camera: {drive.choice}')
     models = describe_models(_choices(options), plan, options.measure_rate)
     with _work_folder(options) as work:
         evaluation = evaluate(plan, models, work, execution)
         report = build_report(evaluation)
         if options.realtime:
             _realtime(options, evaluation, report)
+        if options.lane_lines or options.true_lines:
+            report['lane_lines'] = _lane_lines(options)
+        print_report(report)  # first: a disk that is full must not take the figures with it
         if options.json:
             write_json(options.json, report)
         _extras(options, evaluation, report)
-        print_report(report)
         for problem in report['problems']:
             print(f'error: {problem}', file=sys.stderr)
         if not report['frames']['evaluated']:
@@ -154,10 +191,26 @@ def run(options: argparse.Namespace) -> int:
 def _realtime(options: argparse.Namespace, evaluation: Evaluation, report: dict[str, Any]) -> None:
     """Play the drives into the running node; what came of it goes into the report."""
     require_rclpy()
+    from seg_node.ros.replay_client import replay_client
+
     settings = Realtime(options.image_topic, options.mask_topic, options.rate, options.wait)
-    report['realtime'] = play(evaluation, settings)
+    report['realtime'] = play(evaluation, settings, replay_client)
     report['problems'] += problems(report['realtime'])
     report['complete'] = not report['problems']
+
+
+def _lane_lines(options: argparse.Namespace) -> dict[str, Any]:
+    """Lane lines of the drives, by the first model."""
+    from seg_node.cli.lane_lines import evaluate_lines, print_lines
+
+    choice = _choices(options)[0]
+    runner = load_model(choice.path, choice.options).runner
+    segmenter = Segmenter(runner)
+    figures = evaluate_lines(
+        options.bags, lambda frame: segmenter(frame).mask, runner.spec.classes, options
+    )
+    print_lines(figures)
+    return figures
 
 
 def _extras(options: argparse.Namespace, evaluation: Evaluation, report: dict[str, Any]) -> None:
@@ -169,10 +222,28 @@ def _extras(options: argparse.Namespace, evaluation: Evaluation, report: dict[st
         from seg_node.replay.annotate import annotate
 
         annotate(evaluation, options.mcap, options.video, report['frames']['rate_hz'])
+    if options.rerun:
+        _rerun(options, evaluation)
 
 
-def _request(options: argparse.Namespace) -> Request:
-    return Request(
+def _rerun(options: argparse.Namespace, evaluation: Evaluation) -> None:
+    """The frames once more, by the first model, for the viewer."""
+    from seg_node.view.record import record_drives
+
+    choice = _choices(options)[0]
+    segmenter = Segmenter(load_model(choice.path, choice.options).runner)
+    angles = (options.camera_pitch, options.camera_roll)
+    lines = line_view(segmenter, options.camera_height, angles)
+    number = record_drives(options.rerun, evaluation.plan, segmenter, lines, _note)
+    print(f'{number} frames in {options.rerun}: rerun {options.rerun}')
+
+
+def _note(what: str) -> None:
+    print(f'note: {what}', file=sys.stderr)
+
+
+def _request(options: argparse.Namespace) -> ReplayRequest:
+    return ReplayRequest(
         bags=tuple(options.bags),
         topics=tuple(options.topic),
         ground_truth=tuple(options.ground_truth),
@@ -182,6 +253,7 @@ def _request(options: argparse.Namespace) -> Request:
         bands=Bands.parse(options.bands),
         camera_height_m=options.camera_height,
         camera_pitch_deg=options.camera_pitch,
+        camera_roll_deg=options.camera_roll,
         tolerance_px=options.tolerance,
         sync_tolerance_ms=options.sync_tolerance,
         start_s=options.start,
@@ -190,7 +262,7 @@ def _request(options: argparse.Namespace) -> Request:
     )
 
 
-def _choices(options: argparse.Namespace) -> tuple[ModelChoice, ...]:
+def _choices(options: argparse.Namespace) -> tuple[ReplayModel, ...]:
     settings = run_options(options)
     if not settings.threads:
         settings = replace(settings, threads=max(1, settings.thread_count // options.workers))
@@ -201,26 +273,26 @@ def _choices(options: argparse.Namespace) -> tuple[ModelChoice, ...]:
     for path in paths:
         seen[path.stem] += 1
         label = path.stem if stems[path.stem] == 1 else f'{path.stem} #{seen[path.stem]}'
-        choices.append(ModelChoice(path, settings, label))
+        choices.append(ReplayModel(path, settings, label))
     return tuple(choices)
 
 
 @contextlib.contextmanager
 def _work_folder(options: argparse.Namespace) -> Iterator[Path]:
     """Where the records of the run are kept; removed when it ended well."""
-    given = options.work_dir or (options.report / '.replay' if options.report else None)
-    if given is None:
+    chosen = options.work_dir or (options.report / '.replay' if options.report else None)
+    if chosen is None:
         if options.resume:
             raise ConfigError('--resume: needs the --report or --work-dir of the run before')
         with tempfile.TemporaryDirectory(prefix='seg_node_replay_') as folder:
             yield Path(folder)
         return
     try:
-        yield given
+        yield chosen
     except KeyboardInterrupt:
-        print(f'records are in {given}: --resume goes on from there', file=sys.stderr)
+        print(f'records are in {chosen}: --resume goes on from there', file=sys.stderr)
         raise
-    for path in (*given.glob('shard_*'), given / 'plan.json'):
+    for path in (*chosen.glob('shard_*'), chosen / 'plan.json'):
         path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
-        given.rmdir()
+        chosen.rmdir()

@@ -10,17 +10,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from seg_node.cli.lane_lines import LaneRecorder, add_line_arguments
 from seg_node.cli.model_options import add_model_arguments, run_options
-from seg_node.errors import ConfigError, InputError
+from seg_node.errors import ConfigError, FrameError, InputError
 from seg_node.files import write_image, write_json
+from seg_node.images.overlay import paint
 from seg_node.model.loader import load_model
-from seg_node.overlay import paint
 from seg_node.pipeline import Segmenter
 from seg_node.progress import track
-from seg_node.sources import ImageSource, Source, SourceFrame, open_source
+from seg_node.sources import BagSource, open_source
 from seg_node.timing import Recorder, Stopwatch
 
 
@@ -28,11 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('input', type=Path, help='picture, folder, video or bag')
     parser.add_argument('-o', '--output', type=Path, required=True, metavar='DIR')
-    parser.add_argument('--topic', help='camera topic of a bag; default: the first')
+    parser.add_argument('--topic', help='camera topic of a bag; default: by what the pictures are')
     parser.add_argument('--overlay', action='store_true', help='also NAME_overlay.jpg')
     parser.add_argument('--overlay-video', type=Path, metavar='FILE.mp4')
     parser.add_argument('--confidence', action='store_true', help='also NAME_confidence.png')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write figures')
+    add_line_arguments(parser.add_argument_group('lane lines'))
     add_model_arguments(parser)
 
 
@@ -49,12 +51,24 @@ def run(options: argparse.Namespace) -> int:
     classes = loaded.runner.spec.classes
     recorder = Recorder(window=None)
     failed: list[str] = []
+    lanes = LaneRecorder(options, classes) if options.lanes else None
     done = 0
+
+    def complain(error: InputError) -> None:
+        failed.append(str(error))
+        print(f'error: {error}', file=sys.stderr)
+
+    if isinstance(source, BagSource):
+        print(f'camera: {source.camera}')
     with contextlib.ExitStack() as stack:
         append = _overlay_video(stack, options.overlay_video, source.rate)
-        for item in track(_readable(source, failed), 'segment', source.count):
+        for item in track(source.frames(complain), 'segment', source.count):
             watch = Stopwatch()
-            result = segmenter(item.frame, watch)
+            try:
+                result = segmenter(item.frame, watch)
+            except FrameError as error:
+                complain(InputError(f'{item.origin or item.name}: {error}'))
+                continue
             recorder.add_stages(watch)
             write_image(options.output / f'{item.name}.png', result.mask)
             if options.confidence:
@@ -62,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
                 if confidence is None:
                     raise InputError('--confidence: this model has no scores')
                 write_image(options.output / f'{item.name}_confidence.png', confidence)
+            if lanes is not None:
+                lanes.add(item.name, result.mask)
             if options.overlay or append is not None:
                 painted = paint(item.frame.bgr(), result.mask, classes)
                 if options.overlay:
@@ -70,6 +86,8 @@ def run(options: argparse.Namespace) -> int:
                     append(painted)
             done += 1
     print(f'{done} masks in {options.output}' + (f', {len(failed)} failed' if failed else ''))
+    if lanes is not None:
+        print(lanes.write())
     if options.json:
         figures = {'frames': done, 'failed': failed, 'milliseconds': recorder.summary()}
         write_json(options.json, figures)
@@ -81,26 +99,6 @@ def _overlay_video(
 ) -> Callable[..., None] | None:
     if path is None:
         return None
-    from seg_node.video import video_writer
+    from seg_node.images.video import video_writer
 
     return stack.enter_context(video_writer(path, rate or 10.0))
-
-
-def _readable(source: Source, failed: list[str]) -> Iterator[SourceFrame]:
-    """The frames that can be read; the others are named on stderr and in `failed`."""
-    if isinstance(source, ImageSource):
-        for index in range(source.count):
-            try:
-                yield source.read(index)
-            except InputError as error:
-                _complain(error, failed)
-        return
-    try:
-        yield from source
-    except InputError as error:
-        _complain(error, failed)
-
-
-def _complain(error: InputError, failed: list[str]) -> None:
-    failed.append(str(error))
-    print(f'error: {error}', file=sys.stderr)

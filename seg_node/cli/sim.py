@@ -7,6 +7,7 @@ import importlib
 
 from seg_node.errors import ConfigError
 from seg_node.executables import interrupt_ends
+from seg_node.prerequisites import missing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     except ImportError as error:
         # Told by run(), so that --help and usage errors work without the simulator's packages.
         parser.add_argument('rest', nargs=argparse.REMAINDER)
-        parser.set_defaults(missing=str(error))
+        parser.set_defaults(missing=missing(error))
         return
     command.add_arguments(parser)
     parser.set_defaults(missing='')
@@ -26,6 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the sub-verb."""
     if options.missing:
-        raise ConfigError(f"sim: not installed ({options.missing}): pip install 'seg_node[sim]'")
+        raise ConfigError(options.missing)
     command = importlib.import_module('seg_node_sim.command')
     return int(command.run(options))

@@ -10,21 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from seg_node.cli.ros_process import ros_arguments
-from seg_node.demo.outcome import Outcome
+from seg_node.demo.outcome import DemoOutcome
 from seg_node.demo.sources import Feed
 from seg_node.errors import InputError
 from seg_node.progress import track
-from seg_node.ros.bag_writer import BagWriter
-from seg_node.ros.recorder import Recorder
+from seg_node.ros.bag_writer import BagThread
+from seg_node.ros.recorder import DriveRecorder
 from seg_node.ros.session import ensure_running, node_process, spinning
+from seg_node.ros_process import ros_arguments
 
 _FIRST_FRAME_S = 60.0
 _NEXT_FRAME_S = 5.0
 
 
 @dataclass(frozen=True)
-class Drive:
+class DemoDrive:
     """What to record: `frames` whole sets at about `rate` a second, into `folder`."""
 
     folder: Path
@@ -34,14 +34,14 @@ class Drive:
     model: Path | None
 
 
-def record(drive: Drive) -> dict[str, Any]:
+def record(drive: DemoDrive) -> dict[str, Any]:
     """Run the node on the drive's topics and record; the figures of `demo.json`.
 
     Raises `InputError` when no frame or no mask comes.
     """
     with contextlib.ExitStack() as stack:
-        bag = stack.enter_context(BagWriter(drive.folder / 'drive.mcap'))
-        recorder = Recorder(drive.feed.topics, bag.write)
+        bag = stack.enter_context(BagThread(drive.folder / 'drive.mcap'))
+        recorder = DriveRecorder(drive.feed.topics, bag.write)
         stack.enter_context(spinning(recorder))
         check_node = stack.enter_context(_node(drive))
 
@@ -51,11 +51,11 @@ def record(drive: Drive) -> dict[str, Any]:
 
         recorder.wait_ready(check=check)
         outcome = stack.enter_context(
-            Outcome(drive.folder, drive.rate, drive.feed.truth, drive.frames)
+            DemoOutcome(drive.folder, drive.rate, drive.feed.truth, drive.frames)
         )
         started = time.monotonic()
-        for found in track(_sets(recorder, drive.frames), 'demo', drive.frames):
-            outcome.add(found)
+        for frame_set in track(_sets(recorder, drive.frames), 'demo', drive.frames):
+            outcome.add(frame_set)
         seconds = time.monotonic() - started
         if not outcome.frames:
             raise InputError(f'demo: no mask came; the logs are in {drive.folder}')
@@ -65,17 +65,17 @@ def record(drive: Drive) -> dict[str, Any]:
     return figures
 
 
-def _sets(recorder: Recorder, count: int) -> Iterator[Any]:
+def _sets(recorder: DriveRecorder, count: int) -> Iterator[Any]:
     first = next(recorder.sets(_FIRST_FRAME_S), None)
     if first is None:
         return
     yield first
-    for _, found in zip(range(count - 1), recorder.sets(_NEXT_FRAME_S)):
-        yield found
+    for _, frame_set in zip(range(count - 1), recorder.sets(_NEXT_FRAME_S)):
+        yield frame_set
 
 
 @contextlib.contextmanager
-def _node(drive: Drive) -> Iterator[Callable[[], None]]:
+def _node(drive: DemoDrive) -> Iterator[Callable[[], None]]:
     arguments = ros_arguments(
         {
             'model': str(drive.model) if drive.model else None,

@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.classes import LANE, ClassMap
+from seg_node.class_map import ClassMap
+from seg_node.classes import LANE
 from seg_node.files import write_image
-from seg_node.frames import decode
-from seg_node.overlay import paint
-from seg_node.replay.counts import CountSpec, confusion
+from seg_node.images.frames import decode
+from seg_node.images.overlay import paint
+from seg_node.images.video import video_writer
+from seg_node.metrics.counts import CountSpec, confusion
 from seg_node.ros.recorder import FrameSet
 from seg_node.timing import STAGES, percentiles
-from seg_node.video import video_writer
 
 _PICTURES = 4
 """Overlays kept as single pictures."""
 
 
-class Outcome:
+class DemoOutcome:
     """Takes whole frame sets one by one; a context manager that closes the video."""
 
     def __init__(self, folder: Path, rate: float, truth: ClassMap | None, expected: int) -> None:
@@ -36,23 +37,23 @@ class Outcome:
         self._append = self._stack.enter_context(video_writer(folder / 'overlay.mp4', rate))
         self._keep_every = max(1, expected // _PICTURES)
 
-    def __enter__(self) -> Outcome:
+    def __enter__(self) -> DemoOutcome:
         return self
 
     def __exit__(self, *exception: Any) -> None:
         self._stack.__exit__(*exception)
 
-    def add(self, found: FrameSet) -> None:
+    def add(self, frame_set: FrameSet) -> None:
         """Count one set and append its overlay to the video."""
-        frame = decode(found.messages['image'])
-        mask = decode(found.messages['mask']).pixels
+        frame = decode(frame_set.messages['image'])
+        mask = decode(frame_set.messages['mask']).pixels
         painted = paint(frame.bgr(), mask, LANE)
         self._append(painted)
         if len(self._latency_ms) % self._keep_every == self._keep_every // 2:
             write_image(self._folder / f'overlay_{len(self._latency_ms):05d}.jpg', painted)
-        self._latency_ms.append(found.latency_ms)
+        self._latency_ms.append(frame_set.latency_ms)
         if self._truth is not None:
-            tags = decode(found.messages['truth']).pixels
+            tags = decode(frame_set.messages['truth']).pixels
             truth = self._truth.apply_ids(np.ascontiguousarray(tags))
             self._confusion += confusion(truth, mask, None, self._spec)[-1]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from seg_node.classes import ClassMap, load_class_map
-from seg_node.cli.ros_process import ros_arguments
-from seg_node.ros.recorder import Topics
+from seg_node.class_map import ClassMap, load_class_map
+from seg_node.ros.recorder import RecordedTopics
 from seg_node.ros.session import ensure_running, node_process
+from seg_node.ros_process import ros_arguments
 from seg_node.sources import open_source
 
 _ROLE = '/carla/ego_vehicle'
@@ -37,7 +37,7 @@ class CarlaRequest:
 class Feed:
     """A running source: its topics, the map of its truth, and a check that it still runs."""
 
-    topics: Topics
+    topics: RecordedTopics
     truth: ClassMap | None
     simulated_time: bool
     check: Callable[[], None]
@@ -47,7 +47,7 @@ class Feed:
 def recorded(path: Path, rate: float, folder: Path) -> Iterator[Feed]:
     """Publish pictures as a camera, in a process of its own."""
     open_source(path)  # says what is wrong with it here rather than in the log
-    topics = Topics('/camera/image', MASK, '/camera/camera_info')
+    topics = RecordedTopics('/camera/image', MASK, '/camera/camera_info')
     arguments = ros_arguments({'input': str(path), 'rate': rate, 'loop': True, 'subscribers': 2})
     arguments += ['-r', '__ns:=/camera']
     log = folder / 'camera.log'
@@ -75,7 +75,7 @@ def carla(request: CarlaRequest, folder: Path) -> Iterator[Feed]:
         )
         log = folder / 'carla_source.log'
         process = stack.enter_context(node_process('seg_node_sim.ros_source', arguments, log))
-        topics = Topics(
+        topics = RecordedTopics(
             image=f'{_ROLE}/rgb_front/image',
             mask=MASK,
             camera_info=f'{_ROLE}/rgb_front/camera_info',

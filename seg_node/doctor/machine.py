@@ -1,57 +1,38 @@
-"""Checks that need no ROS graph: versions, CPU, shared memory, transport, model."""
+"""Checks that need no ROS graph: CPU, shared memory, transport, model."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from seg_node.doctor.finding import Finding
 from seg_node.errors import SegNodeError
+from seg_node.finding import Finding
 from seg_node.model.loader import load_model
 from seg_node.model.runner import RunOptions, default_cache_dir
-from seg_node.ros.dds import inspect
+from seg_node.prerequisites import VIEW, install_command, no_rerun
+from seg_node.transport import ROOMY, SHARED_MEMORY, free_shared_memory, inspect
+from seg_node.tuning import available_cores, cpu_flags
 
-_PACKAGES = ('numpy', 'opencv-python-headless', 'openvino', 'onnxruntime', 'rosbags', 'pydantic')
 _FAST_FLAGS = ('avx512_vnni', 'avx_vnni', 'amx_int8', 'asimddp')
 _SHM_NEEDED = 48 * 1024 * 1024
-_SHM_WANTED = 512 * 1024 * 1024
 
 
 def check_machine(model: Path | None) -> Iterator[Finding]:
     """Every check in turn; none raises."""
-    yield _versions()
     yield _cpu()
     yield _shared_memory()
     yield _transport()
     yield _ros()
+    if importlib.util.find_spec('rclpy') is not None:
+        yield _viewer()
     yield _cv_bridge()
     yield _model(model)
 
 
-def _versions() -> Finding:
-    found = [f'Python {sys.version.split()[0]}']
-    missing = []
-    for package in _PACKAGES:
-        try:
-            found.append(f'{package} {importlib.metadata.version(package)}')
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(package)
-    if missing and importlib.util.find_spec('cv2') and missing == ['opencv-python-headless']:
-        missing = []  # the distribution's own OpenCV
-    if missing:
-        advice = "pip install 'seg_node[runtime]'"
-        return Finding('warning', 'packages', f'missing: {", ".join(missing)}', advice)
-    return Finding('ok', 'packages', ', '.join(found))
-
-
 def _cpu() -> Finding:
-    flags = _cpu_flags()
-    cores = len(os.sched_getaffinity(0))
+    flags, cores = cpu_flags(), available_cores()
     fast = [flag for flag in _FAST_FLAGS if flag in flags]
     if not fast:
         return Finding(
@@ -63,27 +44,15 @@ def _cpu() -> Finding:
     return Finding('ok', 'CPU', f'{cores} cores, int8 by {", ".join(fast)}')
 
 
-def _cpu_flags() -> set[str]:
-    try:
-        text = Path('/proc/cpuinfo').read_text(encoding='utf-8')
-    except OSError:
-        return set()
-    for line in text.splitlines():
-        if line.startswith(('flags', 'Features')):
-            return set(line.partition(':')[2].split())
-    return set()
-
-
 def _shared_memory() -> Finding:
-    try:
-        free = shutil.disk_usage('/dev/shm').free
-    except OSError:
+    free = free_shared_memory()
+    if not SHARED_MEMORY.is_dir():
         return Finding('note', 'shared memory', 'no /dev/shm here: frames go over UDP')
     message = f'{free >> 20} MiB free in /dev/shm'
+    advice = 'a container wants --shm-size=1g (Docker) to pass camera frames'
     if free < _SHM_NEEDED:
-        advice = 'a container wants --shm-size=1g (Docker) to pass camera frames'
         return Finding('error', 'shared memory', message, advice)
-    if free < _SHM_WANTED:
+    if free < ROOMY:
         return Finding('warning', 'shared memory', f'{message}: enough for 1280x720', advice)
     return Finding('ok', 'shared memory', message)
 
@@ -98,14 +67,32 @@ def _transport() -> Finding:
 
 def _ros() -> Finding:
     if importlib.util.find_spec('rclpy') is None:
-        advice = 'source a ROS 2 distribution, or pip install "seg_node[ros]"'
+        advice = f'source a ROS 2 distribution, or {install_command("ros")}'
         return Finding('note', 'ROS 2', 'rclpy is not importable: offline commands only', advice)
     distribution = os.environ.get('ROS_DISTRO', 'from PyPI')
     return Finding('ok', 'ROS 2', f'rclpy ({distribution})')
 
 
+def _viewer() -> Finding:
+    """RViz or Foxglove's bridge in the sourced workspaces, or Rerun here."""
+    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    index = 'share/ament_index/resource_index/packages'
+    tools = [
+        name
+        for name in ('rviz2', 'foxglove_bridge')
+        if any((Path(prefix) / index / name).exists() for prefix in prefixes if prefix)
+    ]
+    tools += [] if no_rerun() else ['rerun']
+    if tools:
+        return Finding('ok', 'viewer', ', '.join(tools))
+    advice = f'{install_command(VIEW)} (for view)'
+    if distro := os.environ.get('ROS_DISTRO'):
+        advice = f'sudo apt install ros-{distro}-rviz2 (or ros-{distro}-foxglove-bridge), {advice}'
+    return Finding('note', 'viewer', 'neither RViz, Foxglove nor Rerun is installed', advice)
+
+
 def _cv_bridge() -> Finding:
-    from seg_node import bridge
+    from seg_node.images import bridge
 
     if bridge.find() is not None:
         return Finding('ok', 'cv_bridge', "the distribution's own, for the uncommon encodings")

@@ -18,7 +18,7 @@ _STEP_M = 0.02
 
 
 @dataclass(frozen=True)
-class Truth:
+class TrueMarkings:
     """True markings in the map's frame, metres.
 
     lines: centre lines of painted stripes, float (N, 2 or 3) each, N >= 2; z is not looked at.
@@ -98,7 +98,9 @@ class CompareOptions:
     sight: Sight | None = field(default=None)
 
 
-def compare(points: Double, truth: Truth, options: CompareOptions | None = None) -> Comparison:
+def compare(
+    points: Double, truth: TrueMarkings, options: CompareOptions | None = None
+) -> Comparison:
     """Compare map `points`, float (N, 2 or 3) metres, with the true markings, seen from above.
 
     Raises `InputError` when there is no truth (in sight). An empty map covers nothing and has
@@ -107,17 +109,17 @@ def compare(points: Double, truth: Truth, options: CompareOptions | None = None)
     options = options or CompareOptions()
     samples, of_line = truth.samples()
     flat = np.asarray(points, np.float64)[:, :2]
-    wanted = samples[of_line]
-    if options.sight is not None and len(wanted):
-        wanted = wanted[options.sight.sees(wanted)]
-    if not len(wanted):
+    of_this_line = samples[of_line]
+    if options.sight is not None and len(of_this_line):
+        of_this_line = of_this_line[options.sight.sees(of_this_line)]
+    if not len(of_this_line):
         raise InputError('true markings: expected some within sight of the drive, got none')
-    length = len(wanted) * _STEP_M
+    length = len(of_this_line) * _STEP_M
     if not len(flat):
         infinite = float('inf')
         return Comparison(0, infinite, infinite, 0.0, length, options.covered_within_m)
     errors = distances(flat, truth, samples)
-    gaps, _ = cKDTree(flat).query(wanted, distance_upper_bound=options.covered_within_m)
+    gaps, _ = cKDTree(flat).query(of_this_line, distance_upper_bound=options.covered_within_m)
     return Comparison(
         points=len(flat),
         median_error_m=round(float(np.median(errors)), 4),
@@ -128,17 +130,17 @@ def compare(points: Double, truth: Truth, options: CompareOptions | None = None)
     )
 
 
-def distances(points: Double, truth: Truth, samples: Double | None = None) -> Double:
+def distances(points: Double, truth: TrueMarkings, samples: Double | None = None) -> Double:
     """float64 (N,): metres from each point (N, 2) to the nearest marking; 0 within an area."""
     known = truth.samples()[0] if samples is None else samples
-    found: Double = np.asarray(cKDTree(known).query(points)[0], np.float64)
+    metres: Double = np.asarray(cKDTree(known).query(points)[0], np.float64)
     for area in truth.areas:
         outline = np.asarray(area, float)[:, :2]
         low, high = outline.min(axis=0), outline.max(axis=0)
         near = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
         if near.size:
-            found[near[_inside(points[near], outline)]] = 0.0
-    return found
+            metres[near[_inside(points[near], outline)]] = 0.0
+    return metres
 
 
 def resample(line: Double, step: float) -> Double:

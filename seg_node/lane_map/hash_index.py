@@ -89,8 +89,8 @@ class HashIndex:
         rows, new = self.insert(keys)
         if not new.all():
             raise ValueError('insert_in_order: expected new keys')
-        wanted = np.empty(keys.size, np.int32)
-        wanted[rows - first] = np.arange(first, first + keys.size, dtype=np.int32)
+        new_rows = np.empty(keys.size, np.int32)
+        new_rows[rows - first] = np.arange(first, first + keys.size, dtype=np.int32)
         used = self._keys != _EMPTY
         recent = used & (self._rows >= first)
-        self._rows[recent] = wanted[self._rows[recent] - first]
+        self._rows[recent] = new_rows[self._rows[recent] - first]

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.depth import Depth
+from seg_node.camera.camera_info import NO_DISTORTION, Distortion, check_calibrated
+from seg_node.camera.depth import Depth
+from seg_node.camera.intrinsics import Intrinsics
+from seg_node.camera.points import POINT
+from seg_node.camera.rays import project
 from seg_node.errors import ConfigError, InputError
-from seg_node.geometry import Intrinsics
 from seg_node.lane_map.pieces import piece_lengths, pieces
 from seg_node.lane_map.voxels import VoxelGrid, Voxels
-from seg_node.points import POINT, check_intrinsics, project
 
 Array = npt.NDArray[np.uint8]
 Float = npt.NDArray[np.float32]
@@ -68,11 +70,11 @@ class MapOptions:
 
 
 @dataclass(frozen=True)
-class View:
+class Evidence:
     """What one frame saw: the evidence against markings that are not there.
 
-    mask: uint8 (H, W), class ids. intrinsics: of a picture of the mask's size; distortion, model:
-    D and distortion_model of its camera_info. lane, road: ids of the marking and road classes.
+    mask: uint8 (H, W), class ids. intrinsics, distortion: of a picture of the mask's size. lane,
+    road: ids of the marking and road classes.
     depth: of the same frame where there is one; it tells a hidden marking from a missing one.
     """
 
@@ -81,8 +83,7 @@ class View:
     lane: Sequence[int]
     road: Sequence[int]
     depth: Depth | None = None
-    distortion: tuple[float, ...] = ()
-    model: str = ''
+    distortion: Distortion = NO_DISTORTION
 
 
 class LaneMap:
@@ -106,7 +107,9 @@ class LaneMap:
         self._voxels.clear()
         self.frames = 0
 
-    def update(self, points: npt.NDArray[np.void], pose: Double, view: View | None = None) -> None:
+    def update(
+        self, points: npt.NDArray[np.void], pose: Double, view: Evidence | None = None
+    ) -> None:
         """Add one frame.
 
         points: (N,) of dtype `POINT` in the camera's optical frame. pose: float64 (4, 4), rigid,
@@ -119,7 +122,7 @@ class LaneMap:
         if pose.shape != (4, 4) or not np.isfinite(pose).all():
             raise InputError(f'pose: expected a finite 4x4 matrix, got {pose.tolist()}')
         if view is not None:
-            check_intrinsics(view.intrinsics)
+            check_calibrated(view.intrinsics)
         self.frames += 1
         local = np.stack([points['x'], points['y'], points['z']], axis=1).astype(np.float64)
         near = (points['z'] <= self.options.max_range_m) & np.isfinite(local).all(axis=1)
@@ -145,14 +148,14 @@ class LaneMap:
             on_map &= hits >= options.min_hits
             on_map &= hits >= options.min_ratio * (hits + misses)
         rows = np.flatnonzero(on_map).astype(np.int32)
-        found = np.zeros(rows.size, MAP_POINT)
+        points = np.zeros(rows.size, MAP_POINT)
         where = voxels.positions(rows)
-        found['x'], found['y'], found['z'] = where[:, 0], where[:, 1], where[:, 2]
-        found['class'] = voxels.classes(rows)
-        found['hits'], found['misses'] = hits[rows], misses[rows]
+        points['x'], points['y'], points['z'] = where[:, 0], where[:, 1], where[:, 2]
+        points['class'] = voxels.classes(rows)
+        points['hits'], points['misses'] = hits[rows], misses[rows]
         if confirmed and options.min_length_m > 0.0 and rows.size:
-            found = found[piece_lengths(where, pieces(where[:, :2])) >= options.min_length_m]
-        return found
+            points = points[piece_lengths(where, pieces(where[:, :2])) >= options.min_length_m]
+        return points
 
     def _weights(self, z: Float) -> Float:
         nearness = self.options.full_weight_range_m / np.maximum(z, 1e-3)
@@ -163,7 +166,7 @@ class LaneMap:
         weights = self._weights(away.astype(np.float32))
         self._voxels.add_evidence(rows, weights, np.zeros_like(weights))
 
-    def _weigh(self, view: View, pose: Double) -> None:
+    def _weigh(self, view: Evidence, pose: Double) -> None:
         """Let every known voxel in view gain or lose by the pixel it projects to."""
         rows = self._voxels.near(pose[:3, 3], pose[:3, 2], self.options.max_range_m)
         if not rows.size:
@@ -172,7 +175,7 @@ class LaneMap:
         z = local[:, 2].astype(np.float32)
         ahead = (z > 0.2) & (z <= self.options.max_range_m)
         rows, local, z = rows[ahead], local[ahead], z[ahead]
-        pixels = project(local, view.intrinsics, view.distortion, view.model)
+        pixels = project(local, view.intrinsics, view.distortion)
         u, v = np.rint(pixels[:, 0]), np.rint(pixels[:, 1])
         height, width = view.mask.shape
         inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
@@ -190,7 +193,7 @@ class LaneMap:
         said = (hits > 0) | (misses > 0)
         self._voxels.add_evidence(rows[said], hits[said], misses[said])
 
-    def _evidence_tables(self, view: View) -> tuple[Float, Float]:
+    def _evidence_tables(self, view: Evidence) -> tuple[Float, Float]:
         for_it = np.zeros(256, np.float32)
         against = np.full(256, self.options.background_weight, np.float32)
         against[list(view.road)] = 1.0

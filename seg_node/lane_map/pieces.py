@@ -23,15 +23,15 @@ def pieces(xy: Double, cell_m: float = 0.1) -> npt.NDArray[np.intp]:
     cells, inverse = np.unique((index[:, 0] << 32) | index[:, 1], return_inverse=True)
     edges = []
     for dx, dy in ((1, 0), (0, 1), (1, 1), (1, -1)):
-        wanted = cells + (dx << 32) + dy
-        at = np.minimum(np.searchsorted(cells, wanted), len(cells) - 1)
-        there = np.flatnonzero(cells[at] == wanted)
+        neighbours = cells + (dx << 32) + dy
+        at = np.minimum(np.searchsorted(cells, neighbours), len(cells) - 1)
+        there = np.flatnonzero(cells[at] == neighbours)
         edges.append(np.stack([there, at[there]]))
     a, b = np.concatenate(edges, axis=1)
     graph = coo_matrix((np.ones(len(a), np.int8), (a, b)), shape=(len(cells), len(cells)))
     labels = connected_components(graph, directed=False)[1]
-    found: npt.NDArray[np.intp] = np.asarray(labels, np.intp)[inverse.reshape(-1)]
-    return found
+    numbers: npt.NDArray[np.intp] = np.asarray(labels, np.intp)[inverse.reshape(-1)]
+    return numbers
 
 
 def piece_lengths(xy: Double, labels: npt.NDArray[np.intp]) -> Double:

@@ -59,15 +59,15 @@ def trace(points: npt.NDArray[np.void], options: TraceOptions | None = None) -> 
     _, labels = connected_components(graph, directed=False)
     order = np.argsort(labels, kind='stable')
     cuts = np.flatnonzero(np.diff(labels[order])) + 1
-    found: list[Polyline] = []
+    lines: list[Polyline] = []
     for members in np.split(order, cuts):
         if _extent(xyz[members]) < options.min_length:
             continue
         for line in _lines(xyz[members], graph[members][:, members], options):
             near = cKDTree(xyz[members][:, :2]).query(line[:, :2])[1]
             classes = points['class'][members][near]
-            found.append(Polyline(line, int(np.bincount(classes).argmax())))
-    return sorted(found, key=lambda line: -line.length_m)
+            lines.append(Polyline(line, int(np.bincount(classes).argmax())))
+    return sorted(lines, key=lambda line: -line.length_m)
 
 
 def _graph(xyz: Double, link: float) -> csr_matrix:
@@ -87,7 +87,7 @@ def _lines(xyz: Double, graph: csr_matrix, options: TraceOptions) -> list[Double
     """Lines (N, 3) of one connected part."""
     tree = cKDTree(xyz[:, :2])
     left = np.ones(len(xyz), np.bool_)
-    found: list[Double] = []
+    lines: list[Double] = []
     while left.any():
         members = np.flatnonzero(left)
         part = graph[members][:, members]
@@ -101,10 +101,10 @@ def _lines(xyz: Double, graph: csr_matrix, options: TraceOptions) -> list[Double
         left[np.unique(np.concatenate([np.asarray(u, np.intp) for u in used]))] = False
         line = _middle(xyz, tree, path, options)
         if line is not None:
-            found.append(line)
+            lines.append(line)
         if sizes.max() < 4 or int(np.count_nonzero(left)) == before:
             break
-    return found
+    return lines
 
 
 def _longest_path(graph: csr_matrix) -> npt.NDArray[np.intp]:

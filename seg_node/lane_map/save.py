@@ -14,7 +14,7 @@ from seg_node.files import write_image, write_json
 from seg_node.lane_map.export import write_geojson, write_pcd, write_ply
 from seg_node.lane_map.lane_map import LaneMap
 from seg_node.lane_map.polylines import trace
-from seg_node.lane_map.topdown import Frame, topdown
+from seg_node.lane_map.topdown import MapView, topdown
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def save_map(
     files = [folder / f'lane_map.{suffix}' for suffix in ('ply', 'pcd', 'png', 'json', 'geojson')]
     write_ply(files[0], points, classes)
     write_pcd(files[1], points, classes)
-    frame = Frame.around(np.stack([points['x'], points['y']], axis=1).astype(np.float64))
+    frame = MapView.around(np.stack([points['x'], points['y']], axis=1).astype(np.float64))
     write_image(files[2], topdown(points, classes, frame, track=track, title=f'frame {frame_id}'))
     length = sum(line.length_m for line in lines)
     write_json(files[3], _scale(frame, frame_id) | {'points': len(points), 'length_m': length})
@@ -60,7 +60,7 @@ def save_map(
     return Saved(tuple(files), len(points), len(lines), length)
 
 
-def _scale(frame: Frame, frame_id: str) -> dict[str, object]:
+def _scale(frame: MapView, frame_id: str) -> dict[str, object]:
     """Where the picture's pixels lie: x = x0 + column * resolution, y = y0 - row * resolution."""
     return {
         'frame_id': frame_id,

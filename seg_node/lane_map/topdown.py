@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seg_node.classes import ClassSet
-from seg_node.lane_map.compare import Truth
+from seg_node.lane_map.compare import TrueMarkings
 
 Array = npt.NDArray[np.uint8]
 Double = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 @dataclass(frozen=True)
-class Frame:
+class MapView:
     """What part of the world is drawn: `low`, `high` metres (x, y); `scale` pixels a metre.
 
     y (left, REP-103) points up in the picture.
@@ -38,7 +38,7 @@ class Frame:
     margin: int = 60
 
     @classmethod
-    def around(cls, points: Double, *, longest_px: int = 1600, border_m: float = 3.0) -> Frame:
+    def around(cls, points: Double, *, longest_px: int = 1600, border_m: float = 3.0) -> MapView:
         """The frame of `points` (N, 2), of at most `longest_px` and 40 pixels a metre."""
         if not len(points):
             points = np.zeros((1, 2))
@@ -62,7 +62,7 @@ class Frame:
 def topdown(
     points: npt.NDArray[np.void],
     classes: ClassSet,
-    frame: Frame | None = None,
+    frame: MapView | None = None,
     *,
     track: Double | None = None,
     title: str = '',
@@ -72,7 +72,7 @@ def topdown(
     track: float (M, 2+) metres, where the camera went.
     """
     xy = np.stack([points['x'], points['y']], axis=1).astype(np.float64)
-    frame = frame or Frame.around(xy)
+    frame = frame or MapView.around(xy)
     picture = _paper(frame, title)
     if track is not None and len(track) > 1:
         cv2.polylines(picture, [frame.pixels(track)], False, _TRACK, 1, cv2.LINE_AA)
@@ -87,7 +87,9 @@ def topdown(
     return picture
 
 
-def draw_truth(truth: Truth, frame: Frame, title: str = '', half_width_m: float = 0.06) -> Array:
+def draw_truth(
+    truth: TrueMarkings, frame: MapView, title: str = '', half_width_m: float = 0.06
+) -> Array:
     """uint8 (H, W, 3) BGR picture of the true markings."""
     paper = _paper(frame, title)
     picture = paper.copy()
@@ -109,7 +111,7 @@ def beside(*pictures: Array) -> Array:
     return np.ascontiguousarray(stacked, np.uint8)
 
 
-def _paper(frame: Frame, title: str) -> Array:
+def _paper(frame: MapView, title: str) -> Array:
     width, height = frame.size
     picture = np.full((height, width, 3), _PAPER, np.uint8)
     step = _grid_step(frame.scale)
@@ -149,9 +151,9 @@ def _text(picture: Array, text: str, at: tuple[int, int]) -> None:
 
 def _grid_step(scale: float) -> float:
     """A round number of metres that is at least 70 pixels."""
-    wanted = 70.0 / scale
-    power = 10.0 ** math.floor(math.log10(wanted))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= wanted)
+    metres = 70.0 / scale
+    power = 10.0 ** math.floor(math.log10(metres))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= metres)
 
 
 def _dark(palette: Array) -> Array:
@@ -165,7 +167,7 @@ def _dark(palette: Array) -> Array:
 def pair(
     points: npt.NDArray[np.void],
     classes: ClassSet,
-    truth: Truth,
+    truth: TrueMarkings,
     *,
     track: Double | None = None,
     titles: Sequence[str] = ('lane map', 'truth'),
@@ -173,7 +175,7 @@ def pair(
     """The map beside the truth, in one frame."""
     xy = np.stack([points['x'], points['y']], axis=1).astype(np.float64)
     parts = [xy] if track is None else [xy, np.asarray(track, float)[:, :2]]
-    frame = Frame.around(np.vstack(parts), longest_px=1200)
+    frame = MapView.around(np.vstack(parts), longest_px=1200)
     return beside(
         topdown(points, classes, frame, track=track, title=titles[0]),
         draw_truth(truth, frame, titles[1]),

@@ -150,15 +150,15 @@ class Voxels:
         ahead = (np.hypot(dx, dy) < radius_m + tile) & (
             dx * forward[0] + dy * forward[1] > -tile * float(np.hypot(*forward[:2]))
         )
-        found = []
+        rows = []
         for key in _tile_keys(gx[ahead], gy[ahead]).tolist():
             parts = self._tiles.get(key)
             if parts is None:
                 continue
             if len(parts) > 1:
                 parts[:] = [np.concatenate(parts)]
-            found.append(parts[0])
-        return np.concatenate(found) if found else np.empty(0, np.int32)
+            rows.append(parts[0])
+        return np.concatenate(rows) if rows else np.empty(0, np.int32)
 
     def _vote(self, rows: Rows, classes: npt.NDArray[np.uint8], weights: Float) -> None:
         """Majority vote in constant memory (Boyer and Moore, 1981)."""
@@ -177,10 +177,10 @@ class Voxels:
         for part in np.split(order, cuts):
             self._tiles.setdefault(int(tiles[part[0]]), []).append(rows[part])
 
-    def _make_room(self, wanted: int) -> None:
+    def _make_room(self, count: int) -> None:
         """Drop the weakest voxels: a tenth of the capacity, and what is wanted besides."""
         n = len(self)
-        target = max(0, int(self.capacity * 0.9) - wanted)
+        target = max(0, int(self.capacity * 0.9) - count)
         strength = self.hits[:n] - self.misses[:n]
         # Among equals the longest unseen goes first.
         order = np.lexsort((self.seen[:n], strength))

@@ -6,8 +6,12 @@ them and the pipeline knows one kind of model only. The result is kept in the ca
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
+import logging
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +19,61 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
-from seg_node.errors import ModelError, problems_line
-from seg_node.files import write_atomic
-from seg_node.model.sidecar import Sidecar, read_sidecar
+from seg_node.errors import InputError, ModelError, first_line, problems_line
+from seg_node.files import private_folder, write_atomic
+from seg_node.model.sidecar import HeadPart, Sidecar, SidecarHead, read_sidecar
+from seg_node.model.structure import check_structure
 
+_LOG = logging.getLogger(__name__)
 _MAX_SCORE_CLASSES = 8
 """Foreground classes up to which scores are worth their memory; above, the mask alone."""
 _PREFIX = 'net/'
+_FOREGROUND_ONLY = ('sigmoid', 'sigmoid_probabilities')
+"""Heads without a channel for the background."""
+_PASSING = ('Identity', 'Cast', 'Transpose', 'Resize', 'Squeeze')
+"""Operations behind which an activation still counts as applied."""
 
 
-def wrapped(model_path: Path, sidecar_path: Path, cache_dir: Path | None) -> Path:
-    """Path of the contract form of `model_path`; made on first use.
+@contextlib.contextmanager
+def wrapped(model_path: Path, sidecar_path: Path, cache_dir: Path | None) -> Iterator[Path]:
+    """Path of the contract form of `model_path`, kept in `cache_dir` or made for this once.
 
-    Raises `ModelError` that lists what in the file and the sidecar do not agree.
+    The name carries the digest of all it was made from (external data too) and its own, so that a
+    damaged or a planted file is made anew. Raises `ModelError` that lists what in the file and the
+    sidecar do not agree.
     """
-    digest = hashlib.sha256(model_path.read_bytes())
-    digest.update(sidecar_path.read_bytes())
-    folder = cache_dir or Path(tempfile.gettempdir()) / 'seg_node'
-    target = folder / f'{model_path.stem}-{digest.hexdigest()[:16]}.onnx'
-    if not target.is_file():
+    source = check_structure(model_path)
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = None if cache_dir is None else private_folder(cache_dir)
+        except InputError as error:
+            _LOG.warning('cache not used, the model is wrapped at each start: %s', error)
+            folder = None
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='seg_node-')))
+        inputs = hashlib.sha256(source.digest().encode() + _read(sidecar_path)).hexdigest()
+        stem = f'{model_path.stem}-{inputs[:16]}-'
+        for path in folder.glob(f'{glob.escape(stem)}*.onnx'):
+            if path.stem == stem + _digest(path):
+                yield path
+                return
         contract = wrap(model_path, read_sidecar(sidecar_path))
-        with write_atomic(target) as temporary:
+        with write_atomic(folder / f'.{stem}.onnx') as temporary:
             onnx.save(contract, temporary)
-    return target
+            target = folder / f'{stem}{_digest(temporary)}.onnx'
+        (folder / f'.{stem}.onnx').replace(target)
+        yield target
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f'{path}: cannot be read: {error.strerror or error}') from None
 
 
 def wrap(model_path: Path, sidecar: Sidecar) -> onnx.ModelProto:
@@ -46,9 +82,8 @@ def wrap(model_path: Path, sidecar: Sidecar) -> onnx.ModelProto:
         net = onnx.load(model_path)
         onnx.checker.check_model(net)
     except Exception as error:  # protobuf's and the checker's exceptions share no base
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise ModelError(f'{model_path}: not a readable ONNX file: {lines[0][:200]}') from None
-    image, answer, (width, height) = _ports(model_path, net, sidecar)
+        raise ModelError(f'{model_path}: not a readable ONNX file: {first_line(error)}') from None
+    image, answers, (width, height) = _ports(model_path, net, sidecar)
     opset = max(op.version for op in net.opset_import if op.domain in ('', 'ai.onnx'))
     kind = image.type.tensor_type.elem_type
     if opset < 13:
@@ -59,7 +94,7 @@ def wrap(model_path: Path, sidecar: Sidecar) -> onnx.ModelProto:
     parts = _Parts(opset)
     _before(parts, _PREFIX + image.name, sidecar, kind)
     split = len(parts.nodes)
-    _after(parts, _PREFIX + answer.name, sidecar)
+    _after(parts, [_PREFIX + answer.name for answer in answers], sidecar)
     count = len(sidecar.classes) - 1
     shapes: dict[str, list[str | int | None]] = {
         'mask': [1, 'h', 'w'],
@@ -85,16 +120,15 @@ def _modern(path: Path, net: onnx.ModelProto) -> onnx.ModelProto:
     try:
         return onnx.version_converter.convert_version(net, 17)
     except Exception as error:  # the converter's exceptions share no base
-        lines = str(error).splitlines() or [type(error).__name__]
         raise ModelError(
             f'{path}: cannot be brought from its old opset to 17, export it with 13 or newer: '
-            f'{lines[0][:200]}'
+            f'{first_line(error)}'
         ) from None
 
 
 def _ports(
     path: Path, net: onnx.ModelProto, sidecar: Sidecar
-) -> tuple[onnx.ValueInfoProto, onnx.ValueInfoProto, tuple[int, int]]:
+) -> tuple[onnx.ValueInfoProto, list[onnx.ValueInfoProto], tuple[int, int]]:
     problems: list[str] = []
     constants = {tensor.name for tensor in net.graph.initializer}
     inputs = [port for port in net.graph.input if port.name not in constants]
@@ -107,44 +141,73 @@ def _ports(
         problems.append(f'input {inputs[0].name}: expected 4 dimensions, got {shape}')
         shape = [1, 3, 0, 0]
     order = 'nchw' if sidecar.layout == 'nchw' else 'nhwc'
-    found = dict(zip(order, shape))
-    if found['c'] not in (3, 0):
-        problems.append(f'layout {sidecar.layout}: expected 3 channels, got {found["c"]}')
-    width, height = sidecar.input_size or (found['w'], found['h'])
+    size_of = dict(zip(order, shape))
+    if size_of['c'] not in (3, 0):
+        problems.append(f'layout {sidecar.layout}: expected 3 channels, got {size_of["c"]}')
+    width, height = sidecar.input_size or (size_of['w'], size_of['h'])
     if width < 1 or height < 1:
         problems.append('input_size: the file leaves it open, give [width, height]')
-    elif found['w'] not in (0, width) or found['h'] not in (0, height):
+    elif size_of['w'] not in (0, width) or size_of['h'] not in (0, height):
         problems.append(
-            f'input_size: expected {found["w"]}x{found["h"]} as in the file, got {width}x{height}'
+            f'input_size: expected {size_of["w"]}x{size_of["h"]} as in the file, '
+            f'got {width}x{height}'
         )
     kind = inputs[0].type.tensor_type.elem_type
     if kind not in (TensorProto.FLOAT, TensorProto.FLOAT16):
         problems.append(
             f'input {inputs[0].name}: expected float, got {TensorProto.DataType.Name(kind)}'
         )
-    names = [port.name for port in net.graph.output]
-    wanted = sidecar.output or (names[0] if len(names) == 1 else None)
-    if wanted not in names:
-        problems.append(f'output: expected one of {", ".join(names)}, got {wanted}')
-    answer = net.graph.output[names.index(wanted) if wanted in names else 0]
-    problems += _class_problems(answer, sidecar)
+    outputs = {port.name: port for port in net.graph.output}
+    answers = []
+    for part in sidecar.all_parts:
+        name = part.output or (next(iter(outputs)) if len(outputs) == 1 else None)
+        if name not in outputs:
+            problems.append(f'output: expected one of {", ".join(outputs)}, got {name}')
+            continue
+        answers.append(outputs[name])
+        problems += _part_problems(net, outputs[name], part, sidecar)
+    sizes = {answer.name: _plane(answer, sidecar) for answer in answers}
+    if len({size for size in sizes.values() if 0 not in size}) > 1:
+        problems.append(f'parts: expected outputs of one size, got {sizes}')
     if problems:
         raise ModelError(problems_line(f'{path} with its sidecar', problems))
-    return inputs[0], answer, (width, height)
+    return inputs[0], answers, (width, height)
 
 
-def _class_problems(answer: onnx.ValueInfoProto, sidecar: Sidecar) -> list[str]:
+def _part_problems(
+    net: onnx.ModelProto, answer: onnx.ValueInfoProto, part: HeadPart, sidecar: Sidecar
+) -> list[str]:
+    problems = []
+    makers = {name: node for node in net.graph.node for name in node.output}
+    last = makers.get(answer.name)
+    while last is not None and last.op_type in _PASSING and last.input:
+        last = makers.get(last.input[0])
+    applied = {'Sigmoid': 'sigmoid', 'Softmax': 'softmax'}.get(last.op_type if last else '')
+    if applied and part.head in ('sigmoid', 'softmax'):
+        name = 'sigmoid_probabilities' if applied == 'sigmoid' else 'probabilities'
+        problems.append(
+            f'head {part.head}: output {answer.name} has its {applied} in the graph already, '
+            f'use head {name}'
+        )
     shape = _shape(answer)
-    if sidecar.head == 'class_ids' or len(shape) != 4:
-        return []
+    if part.head == 'class_ids' or len(shape) != 4:
+        return problems
     channels = shape[1 if sidecar.layout == 'nchw' else 3]
-    expected = len(sidecar.classes) - (sidecar.head == 'sigmoid')
-    if channels in (0, expected):
-        return []
-    return [
-        f'classes: output {answer.name} has {channels} channels, head {sidecar.head} with '
-        f'{len(sidecar.classes)} classes needs {expected}'
-    ]
+    classes = len(part.classes)
+    expected = classes if part.head in _FOREGROUND_ONLY else classes + 1
+    if channels not in (0, expected):
+        problems.append(
+            f'classes: output {answer.name} has {channels} channels, head {part.head} with '
+            f'{classes + 1} classes needs {expected}'
+        )
+    return problems
+
+
+def _plane(answer: onnx.ValueInfoProto, sidecar: Sidecar) -> tuple[int, ...]:
+    shape = _shape(answer)
+    return (
+        tuple(shape[2:] if sidecar.layout == 'nchw' else shape[1:3]) if len(shape) == 4 else (0,)
+    )
 
 
 def _shape(port: onnx.ValueInfoProto) -> list[int]:
@@ -203,28 +266,50 @@ def _before(parts: _Parts, target: str, sidecar: Sidecar, kind: int) -> None:
     parts.add('Cast', [shifted], target, to=kind)
 
 
-def _after(parts: _Parts, source: str, sidecar: Sidecar) -> None:
-    """The network's answer to `mask` and, for few classes, `scores`."""
+def _after(parts: _Parts, sources: list[str], sidecar: Sidecar) -> None:
+    """The network's answers to `mask` and, for few classes, `scores`."""
     if sidecar.head == 'class_ids':
-        _class_ids(parts, source)
+        _class_ids(parts, sources[0])
         return
-    logits = source
+    if sidecar.one_softmax:
+        p = _probabilities(parts, sources[0], 'post', sidecar.all_parts[0].head, sidecar)
+        parts.uint8(parts.add('ArgMax', [p], 'post/ids', axis=1, keepdims=0), 'mask')
+        if len(sidecar.classes) - 1 <= _MAX_SCORE_CLASSES:
+            _scores(parts, _foreground(parts, p, 'post', len(sidecar.classes) - 1))
+        return
+    planes = []
+    for number, (source, part) in enumerate(zip(sources, sidecar.all_parts)):
+        prefix = f'post{number}'
+        p = _probabilities(parts, source, prefix, part.head, sidecar)
+        if part.head not in _FOREGROUND_ONLY:
+            p = _foreground(parts, p, prefix, len(part.classes))
+        planes.append(p)
+    joined = planes[0]
+    if len(planes) > 1:
+        joined = parts.add('Concat', planes, 'post/joined', axis=1)
+    _paint(parts, _scores(parts, joined), sidecar)
+
+
+def _probabilities(
+    parts: _Parts, source: str, prefix: str, head: SidecarHead, sidecar: Sidecar
+) -> str:
+    """Float (1, C, h, w) probabilities of one answer."""
+    answer = source
     if sidecar.layout == 'nhwc':
-        logits = parts.add('Transpose', [source], 'post/nchw', perm=[0, 3, 1, 2])
-    logits = parts.add('Cast', [logits], 'post/logits', to=TensorProto.FLOAT)
-    if sidecar.head == 'sigmoid':
-        scores = _scores(parts, parts.add('Sigmoid', [logits], 'post/p'))
-        _paint(parts, scores, sidecar)
-        return
-    p = logits
-    if sidecar.head == 'softmax':
-        p = parts.add('Softmax', [logits], 'post/p', axis=1)
-    parts.uint8(parts.add('ArgMax', [p], 'post/ids', axis=1, keepdims=0), 'mask')
-    count = len(sidecar.classes) - 1
-    if count <= _MAX_SCORE_CLASSES:
-        bounds = [parts.constant('post/from', [1]), parts.constant('post/to', [count + 1])]
-        axis = parts.constant('post/axis', [1])
-        _scores(parts, parts.add('Slice', [p, *bounds, axis], 'post/foreground'))
+        answer = parts.add('Transpose', [source], f'{prefix}/nchw', perm=[0, 3, 1, 2])
+    answer = parts.add('Cast', [answer], f'{prefix}/float', to=TensorProto.FLOAT)
+    if head == 'sigmoid':
+        return parts.add('Sigmoid', [answer], f'{prefix}/p')
+    if head == 'softmax':
+        return parts.add('Softmax', [answer], f'{prefix}/p', axis=1)
+    return answer
+
+
+def _foreground(parts: _Parts, p: str, prefix: str, count: int) -> str:
+    """Channels 1 to `count`: the classes without the background."""
+    bounds = [parts.constant(f'{prefix}/from', [1]), parts.constant(f'{prefix}/to', [count + 1])]
+    axis = parts.constant(f'{prefix}/axis', [1])
+    return parts.add('Slice', [p, *bounds, axis], f'{prefix}/foreground')
 
 
 def _class_ids(parts: _Parts, source: str) -> None:

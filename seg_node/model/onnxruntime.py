@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from seg_node.errors import ConfigError, ModelError
-from seg_node.geometry import Size
+from seg_node.camera.size import Size
+from seg_node.errors import ConfigError, ModelError, first_line
 from seg_node.model.runner import (
+    Answers,
     Array,
-    Output,
+    NetworkOutput,
     Port,
     PrecisionName,
     RunOptions,
@@ -41,8 +42,7 @@ class OnnxRuntimeRunner:
         try:
             self._session = ort.InferenceSession(str(path), settings, providers=providers)
         except Exception as error:  # its exceptions share no base but Exception
-            lines = str(error).splitlines() or [type(error).__name__]
-            raise ModelError(f'{path}: not a readable ONNX file: {lines[0][:200]}') from None
+            raise ModelError(f'{path}: not a readable ONNX file: {first_line(error)}') from None
         self.spec = ModelSpec.from_metadata(
             str(path), self._session.get_modelmeta().custom_metadata_map
         )
@@ -51,7 +51,8 @@ class OnnxRuntimeRunner:
         self.network: Size = check_contract(str(path), inputs, outputs, self.spec)
         self.precision: PrecisionName = effective_precision(options, self.spec)
         self.threads = options.thread_count
-        self._names = [port.name for port in outputs if port.name in ('mask', 'scores')]
+        self._answers = Answers(self.spec, self.network)
+        self._names = [port.name for port in outputs if port.name in self._answers.names]
         self._image: Array = np.zeros((1, self.network.height, self.network.width, 3), np.uint8)
         self._feed = {'image': self._image}
 
@@ -61,26 +62,25 @@ class OnnxRuntimeRunner:
         image: Array = self._image[0]
         return image
 
-    def run(self) -> Output:
+    def run(self) -> NetworkOutput:
         """Run the network on `input`."""
-        found = dict(zip(self._names, self._session.run(self._names, self._feed)))
-        return Output(found['mask'][0], found['scores'][0] if 'scores' in found else None)
+        return self._answers(dict(zip(self._names, self._session.run(self._names, self._feed))))
 
 
 def _providers(options: RunOptions) -> list[str]:
     if options.backend == 'tensorrt':
-        wanted = 'TensorrtExecutionProvider'
+        tensorrt = 'TensorrtExecutionProvider'
     else:
-        wanted = 'CUDAExecutionProvider' if options.device == 'cuda' else 'CPUExecutionProvider'
+        tensorrt = 'CUDAExecutionProvider' if options.device == 'cuda' else 'CPUExecutionProvider'
     available = ort.get_available_providers()
-    if wanted not in available:
+    if tensorrt not in available:
         raise ConfigError(
             f'backend {options.backend} on {options.device}: needs ONNX Runtime with '
-            f'{wanted}, this one has {", ".join(available)}'
+            f'{tensorrt}, this one has {", ".join(available)}'
         )
-    order = (wanted, 'CUDAExecutionProvider', 'CPUExecutionProvider')
-    if wanted == 'CPUExecutionProvider':
-        return [wanted]
+    order = (tensorrt, 'CUDAExecutionProvider', 'CPUExecutionProvider')
+    if tensorrt == 'CPUExecutionProvider':
+        return [tensorrt]
     return [p for i, p in enumerate(order) if p in available and p not in order[:i]]
 
 

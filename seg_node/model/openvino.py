@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from seg_node.errors import ConfigError, ModelError
-from seg_node.geometry import Size
+from seg_node.camera.size import Size
+from seg_node.errors import ModelError, last_line
+from seg_node.model.compile_cache import CompileCache
 from seg_node.model.openvino_light import ov
 from seg_node.model.runner import (
+    Answers,
     Array,
-    Output,
+    NetworkOutput,
     Port,
     PrecisionName,
     RunOptions,
@@ -20,6 +21,14 @@ from seg_node.model.runner import (
     effective_precision,
 )
 from seg_node.model.spec import ModelSpec
+from seg_node.signal_stack import kept_signal_stack
+
+_DTYPES = {
+    f'{short}{bits}': f'{word}{bits}'
+    for short, word in (('u', 'uint'), ('i', 'int'), ('f', 'float'))
+    for bits in (8, 16, 32, 64)
+}
+"""numpy's names of OpenVINO's element types; 4 bits or an unknown type (`dynamic`) have none."""
 
 
 class OpenVinoRunner:
@@ -29,17 +38,10 @@ class OpenVinoRunner:
 
     def __init__(self, path: Path, options: RunOptions) -> None:
         core = ov.Core()
-        if options.cache_dir is not None:
-            try:
-                core.set_property({'CACHE_DIR': str(options.cache_dir)})
-            except RuntimeError as error:
-                raise ConfigError(
-                    f'compile cache {options.cache_dir}: cannot be used: {_last_line(error)}'
-                ) from None
         try:
             model = core.read_model(path)
-        except RuntimeError as error:
-            raise ModelError(f'{path}: not a readable ONNX file: {_last_line(error)}') from None
+        except (RuntimeError, UnicodeDecodeError) as error:  # its message may quote any bytes
+            raise ModelError(f'{path}: not a readable ONNX file: {last_line(error)}') from None
         self.spec = ModelSpec.from_metadata(str(path), _metadata(model))
         ports = ([_port(p) for p in model.inputs], [_port(p) for p in model.outputs])
         self.network: Size = check_contract(str(path), *ports, self.spec)
@@ -53,15 +55,17 @@ class OpenVinoRunner:
             'INFERENCE_PRECISION_HINT': 'bf16' if options.precision == 'bf16' else 'f32',
         }
         try:
-            compiled = core.compile_model(model, 'CPU', config)
-        except RuntimeError as error:
-            raise ModelError(f'{path}: OpenVINO cannot compile it: {_last_line(error)}') from None
-        self._request = compiled.create_infer_request()
-        names = [port.name for port in ports[1]]
-        self._mask = self._request.get_output_tensor(names.index('mask'))
-        self._scores = (
-            self._request.get_output_tensor(names.index('scores')) if 'scores' in names else None
-        )
+            with kept_signal_stack():
+                compiled = _compiled(core, model, config, options)
+                self._request = compiled.create_infer_request()
+        except (RuntimeError, UnicodeDecodeError) as error:
+            raise ModelError(f'{path}: OpenVINO cannot compile it: {last_line(error)}') from None
+        self._answers = Answers(self.spec, self.network)
+        self._outputs: dict[str, Array] = {
+            port.name: self._request.get_output_tensor(index).data
+            for index, port in enumerate(ports[1])
+            if port.name in self._answers.names
+        }
         self._image: Array = self._request.get_input_tensor(0).data[0]
 
     @property
@@ -69,12 +73,31 @@ class OpenVinoRunner:
         """Writable uint8 (H, W, 3): the runtime's own memory."""
         return self._image
 
-    def run(self) -> Output:
+    def run(self) -> NetworkOutput:
         """Run the network on `input`; the answer is the runtime's own memory."""
         self._request.start_async()
         self._request.wait()
-        scores = None if self._scores is None else self._scores.data[0]
-        return Output(self._mask.data[0], scores)
+        return self._answers(self._outputs)
+
+
+def _compiled(core: Any, model: Any, config: dict[str, Any], options: RunOptions) -> Any:
+    """The model compiled, or read from the cache where that has it whole."""
+    cache = CompileCache(options.cache_dir if options.digest else None)
+    if not cache.used:
+        return core.compile_model(model, 'CPU', config)
+    name = core.get_property('CPU', 'FULL_DEVICE_NAME')
+    key = CompileCache.key(
+        ov.get_version(), str(name), str(sorted(config.items())), options.digest
+    )
+    blob = cache.get(key)
+    if blob is not None:
+        try:
+            return core.import_model(io.BytesIO(blob), 'CPU', config)
+        except RuntimeError:  # whole, but of no use to this build
+            pass
+    compiled = core.compile_model(model, 'CPU', config)
+    cache.put(key, compiled.export_model().getvalue())
+    return compiled
 
 
 def _metadata(model: Any) -> dict[str, str]:
@@ -87,9 +110,5 @@ def _metadata(model: Any) -> dict[str, str]:
 def _port(port: Any) -> Port:
     shape = tuple(-1 if d.is_dynamic else d.get_length() for d in port.get_partial_shape())
     name = next(iter(sorted(port.get_names())), '')
-    return Port(name, np.dtype(port.get_element_type().to_dtype()).name, shape)
-
-
-def _last_line(error: RuntimeError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else type(error).__name__
+    kind = port.get_element_type().get_type_name()
+    return Port(name, _DTYPES.get(kind, kind), shape)

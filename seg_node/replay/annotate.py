@@ -6,8 +6,6 @@ The masks are computed again, which gives the same bits; the figures come from t
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +15,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.errors import FrameError, InputError
-from seg_node.overlay import paint
+from seg_node.bags.writer import McapWriter
+from seg_node.errors import FrameError
+from seg_node.images.overlay import paint
+from seg_node.images.video import video_writer
+from seg_node.metrics.figures import lane_iou, lane_name, mean_iou, ratio
 from seg_node.pipeline import Segmenter
 from seg_node.progress import track
 from seg_node.replay.evaluation import Evaluation
-from seg_node.replay.figures import lane_iou, lane_name, mean_iou, ratio
 from seg_node.replay.journal import EVALUATED, WITH_TRUTH
-from seg_node.replay.reading import Item, Part, PartReader
-from seg_node.video import video_writer
+from seg_node.replay.reading import DrivePart, Item, PartReader
 
 Array = npt.NDArray[np.uint8]
 _JPEG_QUALITY = 85
@@ -64,7 +63,7 @@ def _annotated(evaluation: Evaluation) -> Iterator[Annotated]:
     segmenter = Segmenter(facts.runner)
     records = _records(evaluation)
     for index in range(len(evaluation.plan.drives)):
-        for item in PartReader(evaluation.plan, Part(index, stop=evaluation.plan.limit)):
+        for item in PartReader(evaluation.plan, DrivePart(index, stop=evaluation.plan.limit)):
             record = next(records, None)
             if record is None:
                 return
@@ -85,16 +84,16 @@ def _figures(evaluation: Evaluation, record: np.void) -> dict[str, float]:
     """Figures of one frame that exist, by topic name."""
     row = record['models'][0]
     flicker = row['flicker'].astype(np.int64)
-    found = {
+    figures = {
         'changed': float(ratio(flicker[0], flicker[1])[()]),
         'latency_ms': float(row['ms'].sum()),
     }
     if record['truth'] == WITH_TRUTH:
-        found['miou'] = float(mean_iou(row['confusion'].sum(0, dtype=np.int64))[()])
+        figures['miou'] = float(mean_iou(row['confusion'].sum(0, dtype=np.int64))[()])
         if evaluation.plan.spec.markings:
             name = lane_name(evaluation.plan.spec.tolerance_px)
-            found[name] = float(lane_iou(row['lane'].astype(np.int64))[()])
-    return {name: value for name, value in found.items() if not np.isnan(value)}
+            figures[name] = float(lane_iou(row['lane'].astype(np.int64))[()])
+    return {name: value for name, value in figures.items() if not np.isnan(value)}
 
 
 def _video_sink(append: Callable[[Array], None]) -> Callable[[Annotated], None]:
@@ -122,72 +121,38 @@ def _bag_sink(path: Path, drives: int) -> Iterator[Callable[[Annotated], None]]:
 
     Below `/drive_N` where there are several drives.
     """
-    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-    from rosbags.typesys import Stores, get_typestore
-
-    if path.suffix != '.mcap':
-        raise InputError(f'{path}: expected a name that ends in .mcap')
-    store = get_typestore(Stores.ROS2_JAZZY)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix='.annotated-') as folder:
-        bag = Path(folder) / path.stem
-        writer = Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP)
-        writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        with writer:
-            yield _Topics(writer, store, drives).write
-        shutil.move(bag / f'{path.stem}.mcap', path)
+    with McapWriter(path) as bag:
+        yield _Topics(bag, drives).write
 
 
 class _Topics:
-    """Connections of the annotated bag, made when they are first used."""
+    """Topics of the annotated bag."""
 
-    def __init__(self, writer: Any, store: Any, drives: int) -> None:
-        self._writer = writer
-        self._store = store
+    def __init__(self, bag: McapWriter, drives: int) -> None:
+        self._bag = bag
+        self._types = bag.types
         self._several = drives > 1
-        self._connections: dict[str, Any] = {}
 
     def write(self, frame: Annotated) -> None:
         """Write one frame at its log time, with its stamp in the headers."""
         root = f'/drive_{frame.drive}/seg_node' if self._several else '/seg_node'
-        self._put(f'{root}/mask', frame, self._image(frame, frame.mask))
+        messages = {'mask': self._image(frame, frame.mask)}
         if frame.item.truth is not None:
-            self._put(f'{root}/labels', frame, self._image(frame, frame.item.truth))
+            messages['labels'] = self._image(frame, frame.item.truth)
         _, jpeg = cv2.imencode('.jpg', frame.overlay, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
-        compressed = self._type('sensor_msgs/msg/CompressedImage')
-        self._put(
-            f'{root}/overlay/compressed',
-            frame,
-            compressed(header=self._header(frame), format='jpeg', data=jpeg.ravel()),
-        )
-        number = self._type('std_msgs/msg/Float64')
+        compressed = self._types['sensor_msgs/msg/CompressedImage']
+        messages['overlay/compressed'] = compressed(self._header(frame), 'jpeg', jpeg.ravel())
         for name, value in frame.figures.items():
-            self._put(f'{root}/metrics/{name}', frame, number(data=value))
-
-    def _type(self, name: str) -> Any:
-        return self._store.types[name]
+            messages[f'metrics/{name}'] = self._types['std_msgs/msg/Float64'](value)
+        for name, message in messages.items():
+            self._bag.put(f'{root}/{name}', frame.item.log, message)
 
     def _header(self, frame: Annotated) -> Any:
-        seconds, nanoseconds = divmod(frame.item.stamp, 10**9)
-        stamp = self._type('builtin_interfaces/msg/Time')(sec=seconds, nanosec=nanoseconds)
-        return self._type('std_msgs/msg/Header')(stamp=stamp, frame_id=frame.item.frame_id)
+        stamp = self._types['builtin_interfaces/msg/Time'](*divmod(frame.item.stamp, 10**9))
+        return self._types['std_msgs/msg/Header'](stamp, frame.item.frame_id)
 
     def _image(self, frame: Annotated, plane: Array) -> Any:
-        return self._type('sensor_msgs/msg/Image')(
-            header=self._header(frame),
-            height=plane.shape[0],
-            width=plane.shape[1],
-            encoding='mono8',
-            is_bigendian=0,
-            step=plane.shape[1],
-            data=np.ascontiguousarray(plane).ravel(),
-        )
-
-    def _put(self, topic: str, frame: Annotated, message: Any) -> None:
-        kind = message.__msgtype__
-        if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(
-                topic, kind, typestore=self._store
-            )
-        raw = self._store.serialize_cdr(message, kind)
-        self._writer.write(self._connections[topic], frame.item.log, raw)
+        height, width = plane.shape
+        data = np.ascontiguousarray(plane).ravel()
+        image = self._types['sensor_msgs/msg/Image']
+        return image(self._header(frame), height, width, 'mono8', 0, width, data)

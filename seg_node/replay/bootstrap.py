@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.replay.figures import Counts, Values, number
+from seg_node.metrics.figures import Counts, Values, number
 
 _MOST_BLOCKS = 1500
 _FEWEST_BLOCKS = 20

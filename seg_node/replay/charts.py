@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup, escape
 
 Values = npt.NDArray[np.float64]
 _WIDTH = 960
@@ -27,20 +27,20 @@ class Series:
 def buckets(values: Values, most: int = _MOST_POINTS) -> list[tuple[float, float, float, float]]:
     """(position from 0 to 1, mean, lowest, highest) of at most `most` runs of frames."""
     count = len(values)
-    found = []
+    means = []
     step = max(1, math.ceil(count / most))
     for begin in range(0, count, step):
         part = values[begin : begin + step]
         part = part[~np.isnan(part)]
         if part.size:
             at = (begin + min(step, count - begin) / 2) / count
-            found.append((at, float(part.mean()), float(part.min()), float(part.max())))
-    return found
+            means.append((at, float(part.mean()), float(part.min()), float(part.max())))
+    return means
 
 
 def lines(
     series: Sequence[Series], span: float, x_name: str, y_name: str, top: float | None = 1.0
-) -> str:
+) -> Markup:
     """Lines over `span` (e.g. seconds) with the range of each run of frames behind them."""
     height = 240
     drawn = [buckets(one.values) for one in series]
@@ -64,7 +64,7 @@ def lines(
 
 def grouped_bars(
     groups: Sequence[str], series: Sequence[tuple[str, Sequence[float | None]]], y_name: str
-) -> str:
+) -> Markup:
     """Bars from 0 to 1, one of each series in every group, with their values written on them."""
     plot = _Plot(_WIDTH, 240, len(groups), 1.0)
     parts = [plot.frame('', y_name, ticks=False)]
@@ -88,7 +88,7 @@ def grouped_bars(
     return plot.svg(parts, f'{y_name} by group')
 
 
-def matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
+def matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Markup:
     """A confusion matrix: shade and per cent of each row (true class), pixels below."""
     k = len(names)
     cell, left, top = 92, 130, 40
@@ -118,7 +118,7 @@ def matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
     return _svg(width, height, parts, 'confusion matrix', f'max-width:{width}px')
 
 
-def intervals(rows: Sequence[tuple[str, float, float, float]]) -> str:
+def intervals(rows: Sequence[tuple[str, float, float, float]]) -> Markup:
     """Differences with their intervals around zero: (name, value, low, high)."""
     widest = max((max(abs(low), abs(high)) for _, _, low, high in rows), default=0.0)
     reach = _nice(widest) if widest else 0.01
@@ -148,7 +148,7 @@ def intervals(rows: Sequence[tuple[str, float, float, float]]) -> str:
     return _svg(_WIDTH, height, parts, 'differences with confidence intervals')
 
 
-def stage_bars(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> str:
+def stage_bars(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> Markup:
     """One stacked bar a row, of (stage, milliseconds)."""
     longest = _nice(max((sum(v for _, v in row) for _, row in rows), default=1.0) or 1.0)
     left, step = 210, 40
@@ -208,12 +208,12 @@ class _Plot:
             )
         return ''.join(parts)
 
-    def svg(self, parts: Sequence[str], title: str) -> str:
+    def svg(self, parts: Sequence[str], title: str) -> Markup:
         return _svg(self.width, self.height, parts, title)
 
 
-def _svg(width: float, height: float, parts: Sequence[str], title: str, style: str = '') -> str:
-    return (
+def _svg(width: float, height: float, parts: Sequence[str], title: str, style: str = '') -> Markup:
+    return Markup(
         f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}" '
         f'style="{style}">{"".join(parts)}</svg>'
     )

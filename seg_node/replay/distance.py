@@ -1,17 +1,15 @@
-"""How far away each pixel is, in bands: from a depth image, or from a flat ground plane."""
+"""How far away each pixel is, in bands."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.depth import Depth
-from seg_node.errors import ConfigError, FrameError
-from seg_node.geometry import Intrinsics, Size
+from seg_node.camera.depth import Depth
+from seg_node.errors import ConfigError
 
 Array = npt.NDArray[np.uint8]
 
@@ -57,51 +55,3 @@ class Bands:
             known &= pixels < np.float32(np.inf)
         np.copyto(band, np.uint8(len(self)), where=np.logical_not(known, out=known))
         return band
-
-
-@dataclass(frozen=True)
-class GroundPlane:
-    """A camera `height_m` above a flat road, looking `pitch_deg` below the horizon, no roll."""
-
-    intrinsics: Intrinsics
-    height_m: float
-    pitch_deg: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.height_m <= 0 or not -45 < self.pitch_deg < 90:
-            raise ConfigError(
-                '--camera-height, --camera-pitch: expected metres above 0 and -45 to 90 degrees, '
-                f'got {self.height_m:g} and {self.pitch_deg:g}'
-            )
-
-    def depth(self, size: Size) -> Depth:
-        """Metres along the optical axis to the ground; unknown above the horizon."""
-        k = self.intrinsics.resized(size).k
-        pitch = np.radians(self.pitch_deg)
-        down = (np.arange(size.height) - k[5]) / k[4]
-        # A point at optical depth z on the ray (x, y, 1) z lies (y cos p + sin p) z below.
-        fall = down * np.cos(pitch) + np.sin(pitch)
-        with np.errstate(divide='ignore'):
-            rows = np.where(fall > 1e-6, self.height_m / np.maximum(fall, 1e-6), 0.0)
-        return Depth(np.repeat(rows.astype(np.float32)[:, None], size.width, axis=1), '32FC1')
-
-
-def intrinsics_of(message: Any) -> Intrinsics:
-    """Intrinsics of a CameraInfo as rosbags reads it (ROS 1 writes K and P in capitals).
-
-    Raises `FrameError` for a camera that was never calibrated (K of zeros).
-    """
-    k = getattr(message, 'k', None)
-    k = message.K if k is None else k
-    p = getattr(message, 'p', None)
-    p = message.P if p is None else p
-    if not k[0] or not k[4]:
-        raise FrameError('camera_info', 'camera_info: expected a focal length, got 0')
-    roi = message.roi
-    return Intrinsics(
-        Size(int(message.width), int(message.height)),
-        tuple(float(v) for v in k),
-        tuple(float(v) for v in p),
-        (int(message.binning_x), int(message.binning_y)),
-        (int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)),
-    )

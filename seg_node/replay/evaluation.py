@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from seg_node.bags.bag import Bag
 from seg_node.errors import ConfigError
 from seg_node.files import write_json
 from seg_node.model.loader import load_model
 from seg_node.model.runner import BACKENDS, BackendName, Runner
 from seg_node.progress import progress_bar
-from seg_node.replay.bag import Bag
 from seg_node.replay.engines import EngineName, run_shards
 from seg_node.replay.journal import Book, read_remarks, record_dtype
-from seg_node.replay.plan import ModelChoice, Plan
-from seg_node.replay.reading import WARM_UP, Part
+from seg_node.replay.plan import ReplayModel, ReplayPlan
+from seg_node.replay.reading import WARM_UP, DrivePart
 from seg_node.replay.shard import ShardJob, ShardOutcome
 from seg_node.replay.versions import sha256
 
@@ -55,7 +55,7 @@ class Execution:
 class ModelFacts:
     """What the report says of a model; `alone_ms`: mean time of the network by itself."""
 
-    choice: ModelChoice
+    choice: ReplayModel
     runner: Runner
     digest: str
     folded: str
@@ -82,7 +82,7 @@ class ModelFacts:
 class Evaluation:
     """Records of all drives and what happened on the way. `wall_s`: of the shards together."""
 
-    plan: Plan
+    plan: ReplayPlan
     models: tuple[ModelFacts, ...]
     book: Book
     remarks: list[tuple[int, int, str, str]] = field(default_factory=list)
@@ -94,14 +94,14 @@ class Evaluation:
 
 
 def describe_models(
-    choices: Sequence[ModelChoice], plan: Plan, measure: bool = False
+    choices: Sequence[ReplayModel], plan: ReplayPlan, measure: bool = False
 ) -> tuple[ModelFacts, ...]:
     """Load every model once to see what it is and, with `measure`, how fast it is alone.
 
     The choices in the answer are settled: `auto` is replaced by what it came to. Raises
     `ModelError` and `ConfigError`.
     """
-    found = []
+    descriptions = []
     for choice in choices:
         loaded = load_model(choice.path, choice.options)
         runner = loaded.runner
@@ -113,7 +113,7 @@ def describe_models(
                 backend=_backend_name(runner.backend),
             ),
         )
-        found.append(
+        descriptions.append(
             ModelFacts(
                 settled,
                 runner,
@@ -122,12 +122,12 @@ def describe_models(
                 network_alone(runner) if measure else None,
             )
         )
-    return tuple(found)
+    return tuple(descriptions)
 
 
 def _backend_name(name: str) -> BackendName:
-    found: BackendName = next((known for known in BACKENDS if known == name), 'auto')
-    return found
+    backend: BackendName = next((known for known in BACKENDS if known == name), 'auto')
+    return backend
 
 
 def network_alone(runner: Runner) -> float:
@@ -140,7 +140,7 @@ def network_alone(runner: Runner) -> float:
 
 
 def evaluate(
-    plan: Plan, models: tuple[ModelFacts, ...], work: Path, execution: Execution
+    plan: ReplayPlan, models: tuple[ModelFacts, ...], work: Path, execution: Execution
 ) -> Evaluation:
     """Run every frame of every drive; records and remarks are kept in the folder `work`.
 
@@ -168,12 +168,12 @@ def evaluate(
             lambda frames: progress.advance(task, frames),
         )
     wall = time.perf_counter() - started
-    found = _collected(plan, models, jobs, outcomes, wall if execution.workers > 1 else None)
-    return replace(found, streams=execution.streams)
+    evaluation = _collected(plan, models, jobs, outcomes, wall if execution.workers > 1 else None)
+    return replace(evaluation, streams=execution.streams)
 
 
 def _collected(
-    plan: Plan,
+    plan: ReplayPlan,
     models: tuple[ModelFacts, ...],
     jobs: list[ShardJob],
     outcomes: list[ShardOutcome],
@@ -201,10 +201,10 @@ def _collected(
     return result
 
 
-def cut(plan: Plan, drive_index: int, shards: int) -> list[Part]:
+def cut(plan: ReplayPlan, drive_index: int, shards: int) -> list[DrivePart]:
     """Cut a drive into `shards` parts of nearly the same number of frames."""
     if shards == 1:
-        return [Part(drive_index, stop=plan.limit)]
+        return [DrivePart(drive_index, stop=plan.limit)]
     logs = _log_times(plan, drive_index)
     bounds = [len(logs) * i // shards for i in range(shards + 1)]
     parts = []
@@ -214,11 +214,11 @@ def cut(plan: Plan, drive_index: int, shards: int) -> list[Part]:
         log = int(logs[max(0, first - WARM_UP)])
         there = int(np.searchsorted(logs, log))
         last = stop == len(logs)
-        parts.append(Part(drive_index, first, plan.limit if last else stop, log, there))
-    return parts or [Part(drive_index, stop=plan.limit)]
+        parts.append(DrivePart(drive_index, first, plan.limit if last else stop, log, there))
+    return parts or [DrivePart(drive_index, stop=plan.limit)]
 
 
-def _log_times(plan: Plan, drive_index: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _log_times(plan: ReplayPlan, drive_index: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Log times (ns) of the selected frames, in order."""
     drive = plan.drives[drive_index]
     logs: list[int] = []
@@ -233,7 +233,7 @@ def _log_times(plan: Plan, drive_index: int) -> np.ndarray[Any, np.dtype[np.int6
 
 
 def _fingerprint(
-    plan: Plan, models: tuple[ModelFacts, ...], execution: Execution
+    plan: ReplayPlan, models: tuple[ModelFacts, ...], execution: Execution
 ) -> dict[str, Any]:
     files = [
         (str(path), path.stat().st_size)
@@ -249,7 +249,7 @@ def _fingerprint(
 
 
 def _same_as_before(
-    plan: Plan, models: tuple[ModelFacts, ...], work: Path, execution: Execution
+    plan: ReplayPlan, models: tuple[ModelFacts, ...], work: Path, execution: Execution
 ) -> bool:
     """Whether `work` can be continued; False when there is nothing in it."""
     try:

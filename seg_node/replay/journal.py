@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.replay.counts import CountSpec
+from seg_node.files import write_errors
+from seg_node.metrics.counts import CountSpec
 
 Records = npt.NDArray[np.void]
 MODEL_STAGES = ('preprocess', 'infer', 'postprocess')
@@ -49,8 +51,11 @@ def record_dtype(spec: CountSpec, models: int) -> np.dtype[np.void]:
     )
 
 
-class Journal:
-    """Appends records to `path`; remarks about single frames stand beside, one JSON a line."""
+class FrameJournal:
+    """Appends records to `path`; remarks about single frames stand beside, one JSON a line.
+
+    Raises `InputError` when the disk takes no more.
+    """
 
     def __init__(self, path: Path, dtype: np.dtype[np.void], keep: bool) -> None:
         self.path = path
@@ -73,24 +78,31 @@ class Journal:
 
     def append(self, record: Records) -> None:
         """Add one record."""
-        self._stream.write(record.tobytes())
+        with write_errors(self.path):
+            self._stream.write(record.tobytes())
         self._written += 1
         if self._written % _FLUSH_EVERY == 0:
             self.flush()
 
     def remark(self, number: int, kind: str, text: str) -> None:
         """Keep a remark about frame `number`."""
-        self._remarks.write(json.dumps([number, kind, text]) + '\n')
+        with write_errors(self.path):
+            self._remarks.write(json.dumps([number, kind, text]) + '\n')
 
     def flush(self) -> None:
         """Hand everything to the operating system."""
-        self._remarks.flush()
-        self._stream.flush()
+        with write_errors(self.path):
+            self._remarks.flush()
+            self._stream.flush()
 
     def close(self) -> None:
         """Flush and close."""
-        self._remarks.close()
-        self._stream.close()
+        try:
+            self.flush()
+        finally:
+            for stream in (self._remarks, self._stream):
+                with contextlib.suppress(OSError):  # `flush` has said it
+                    stream.close()
 
 
 class Book:
@@ -128,7 +140,7 @@ class Book:
 
 def read_remarks(path: Path) -> list[tuple[int, str, str]]:
     """The remarks beside a journal; a half-written last line is left out."""
-    found: dict[tuple[int, str, str], None] = {}
+    in_order: dict[tuple[int, str, str], None] = {}
     remarks = path.with_suffix('.remarks')
     if remarks.exists():
         for line in remarks.read_text(encoding='utf-8').splitlines():
@@ -136,5 +148,5 @@ def read_remarks(path: Path) -> list[tuple[int, str, str]]:
                 number, kind, text = json.loads(line)
             except ValueError:
                 continue
-            found[(int(number), str(kind), str(text))] = None
-    return list(found)
+            in_order[(int(number), str(kind), str(text))] = None
+    return list(in_order)

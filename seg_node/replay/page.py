@@ -1,73 +1,103 @@
-"""The report as one HTML file that opens from disk, offline: `report.html` and `report.json`."""
+"""The report as one HTML file that opens from disk, offline: `report.html` and `report.json`.
+
+`page.html` is a template that escapes whatever it is given: names of classes, topics, bags and
+models are text of others. Only the plots, which escape by themselves, are markup.
+"""
 
 from __future__ import annotations
 
-import json
-from html import escape
-from importlib import resources
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from seg_node.files import write_atomic, write_json
 from seg_node.replay import charts
 from seg_node.replay.evaluation import Evaluation
-from seg_node.replay.markup import (
-    card,
-    facts,
-    interval,
-    key,
-    milliseconds,
-    percent,
-    section,
-    share,
-    table,
-)
+from seg_node.replay.journal import MODEL_STAGES
 from seg_node.replay.pictures import Picture, pictures
-from seg_node.replay.report import SCHEMA
 from seg_node.replay.tally import frame_scores
 
 Report = dict[str, Any]
-_STAGES = ('preprocess', 'infer', 'postprocess')
+Rows = list[list[str]]
 
 
 def write_report(folder: Path, evaluation: Evaluation, report: Report) -> None:
     """Write `report.json` and `report.html` into `folder`; each is whole or not there."""
     gallery = report['gallery']
-    wanted = [*gallery['worst'], *gallery['best']]
-    page = render(report, evaluation, pictures(evaluation, wanted))
-    write_json(folder / 'report.json', report)
+    chosen = [*gallery['worst'], *gallery['best']]
+    page = render(report, evaluation, pictures(evaluation, chosen))
     with write_atomic(folder / 'report.html') as temporary:
         temporary.write_text(page, encoding='utf-8')
+        write_json(folder / 'report.json', report)
 
 
-def render(report: Report, evaluation: Evaluation, found: list[Picture]) -> str:
+def render(report: Report, evaluation: Evaluation, views: list[Picture]) -> str:
     """The page as text."""
-    title = 'Replay of ' + ', '.join(dict.fromkeys(d['bag'] for d in report['protocol']['drives']))
-    parts = [
-        _head(report, title),
-        _problems(report),
-        _cards(report),
-        _figures(report),
-        _comparisons(report),
-        _over_time(report, evaluation),
-        _gallery(report, found),
-        _confusions(report),
-        _distance(report),
-        _latency(report),
-        _realtime(report),
-        _protocol(report),
-    ]
-    template = Template(
-        resources.files('seg_node.replay').joinpath('page.html').read_text(encoding='utf-8')
+    template = _environment().get_template('page.html')
+    return template.render(
+        report=report,
+        charts=charts,
+        title='Replay of ' + ', '.join(_each(report, 'bag')),
+        summary=_summary(report),
+        labels=_labels(report),
+        scored=_scored(report),
+        statement=_statement(report),
+        figures=_figures(report),
+        plots=list(_plots(report, evaluation)),
+        galleries=list(_galleries(report, views)),
+        bars=list(_bars(report)),
+        distance_note=f'Distance along the optical axis, from '
+        f'{"; ".join(_each(report, "distance"))}. {_statement(report)}',
+        **_comparisons(report),
+        **_latency(report),
+        realtime=_realtime(report),
+        **_protocol(report),
     )
-    # "</" would end the script element early.
-    data = json.dumps(report, allow_nan=False).replace('</', '<\\/')
-    return template.substitute(
-        title=escape(title), schema=SCHEMA, body='\n'.join(parts), json=data
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.policies['json.dumps_kwargs'] = {'allow_nan': False}
+    environment.filters |= {
+        'facts': lambda values: [[_words(k), '–' if v is None else v] for k, v in values.items()],
+        'grouped': lambda number: f'{number:,}',
+        'interval': interval,
+        'percent': percent,
+        'share': share,
+        'texts': lambda values: {k: v for k, v in values.items() if isinstance(v, str)},
+        'words': _words,
+    }
+    return environment
+
+
+def share(value: float | None) -> str:
+    """A figure from 0 to 1."""
+    return '–' if value is None else f'{value:.3f}'
+
+
+def percent(value: float | None, digits: int) -> str:
+    """A share as per cent."""
+    return '–' if value is None else f'{value:.{digits}%}'
+
+
+def interval(bounds: Sequence[float | None]) -> str:
+    """A 95 % interval."""
+    low, high = bounds
+    return '' if low is None or high is None else f'95 %: {low:.3f} to {high:.3f}'
+
+
+def _words(name: str) -> str:
+    return name.replace('_', ' ')
 
 
 def _labels(report: Report) -> list[str]:
@@ -78,112 +108,27 @@ def _scored(report: Report) -> bool:
     return bool(report['frames']['with_ground_truth'])
 
 
-def _head(report: Report, title: str) -> str:
-    frames, protocol = report['frames'], report['protocol']
-    badge = (
-        '<span class="badge">complete</span>'
-        if report['complete']
-        else '<span class="badge part">evaluated in part</span>'
-    )
-    cameras = ', '.join(dict.fromkeys(d['camera'] for d in protocol['drives']))
+def _each(report: Report, field: str) -> list[str]:
+    """The different values of a field of the drives, in their order."""
+    return list(dict.fromkeys(drive[field] for drive in report['protocol']['drives']))
+
+
+def _summary(report: Report) -> str:
+    frames = report['frames']
+    cameras = ', '.join(_each(report, 'camera'))
     line = f'{frames["evaluated"]:,} of {frames["read"]:,} frames of {cameras}'
     if frames['rate_hz']:
         line += f' at {frames["rate_hz"]:g} Hz'
     if _scored(report):
         line += f', {frames["with_ground_truth"]:,} with ground truth'
-    models = ' vs '.join(_labels(report))
-    return f'<h1>{escape(title)} {badge}</h1><p class="sub">{escape(line)} · {escape(models)}</p>'
-
-
-def _problems(report: Report) -> str:
-    if not report['problems']:
-        return ''
-    items = ''.join(f'<li>{escape(problem)}</li>' for problem in report['problems'])
-    return (
-        f'<section class="problems"><h2>What could not be evaluated</h2><ul>{items}</ul></section>'
-    )
-
-
-def _cards(report: Report) -> str:
-    """The headline of the first model."""
-    model, times = report['models'][0], report['timing']
-    cards = []
-    if _scored(report):
-        cards.append(card('mean IoU', share(model['miou']), interval(model['miou_interval'])))
-        names = report['protocol']['classes']
-        for name in names[1:2]:
-            cards.append(card(f'IoU {_words(name)}', share(model['classes'][name]['iou']), ''))
-        if 'lane' in model:
-            lane = model['lane']
-            more = f'plain IoU {share(_lane_class(model))} · {interval(lane["iou_interval"])}'
-            pixels = lane['tolerance_px']
-            cards.append(card(f'lane IoU within {pixels} px', share(lane['iou']), more))
-    flipped = model['flicker']['flipped']
-    cards.append(card('flicker', percent(flipped, 2), 'pixels that flip there and back a frame'))
-    total = times['models'][0]['stages_ms']['total']
-    more = f'p95 {total["p95"]:.1f} · p99 {total["p99"]:.1f}'
-    cards.append(card('latency a frame, median', f'{total["p50"]:.1f} <small>ms</small>', more))
-    head = f'<p class="sub">{escape(model["label"])}</p>' if len(report['models']) > 1 else ''
-    return f'{head}<div class="cards">{"".join(cards)}</div>'
-
-
-def _lane_class(model: dict[str, Any]) -> float | None:
-    found = model['classes'].get('lane_marking')
-    return None if found is None else found['iou']
-
-
-def _figures(report: Report) -> str:
-    if not _scored(report):
-        rows = [
-            [_words(name), *(percent(m['area'][name], 1) for m in report['models'])]
-            for name in report['protocol']['classes']
-            if 'area' in report['models'][0]
-        ]
-        rows += _flicker_rows(report)
-        note = f'No frame has ground truth. Flicker: {report["protocol"]["flicker"]}.'
-        return section(
-            'What the masks hold', table(['share of pixels', *_labels(report)], rows), note
-        )
-    rows = []
-    for name in report['protocol']['classes']:
-        for figure in ('iou', 'precision', 'recall'):
-            what = 'IoU' if figure == 'iou' else figure
-            values = [m['classes'][name][figure] for m in report['models']]
-            rows.append([f'{what} {_words(name)}', *_marked(values)])
-    rows.insert(0, ['mean IoU', *_marked([m['miou'] for m in report['models']])])
-    rows.insert(
-        1, ['mean IoU, foreground', *_marked([m['miou_foreground'] for m in report['models']])]
-    )
-    if 'lane' in report['models'][0]:
-        pixels = report['protocol']['lane_tolerance_px']
-        for figure in ('iou', 'precision', 'recall'):
-            what = 'IoU' if figure == 'iou' else figure
-            values = [m['lane'][figure] for m in report['models']]
-            rows.append([f'lane {what} within {pixels} px', *_marked(values)])
-    rows += _flicker_rows(report)
-    return section('Figures', table(['', *_labels(report)], rows), _statement(report))
-
-
-def _flicker_rows(report: Report) -> list[list[str]]:
-    return [
-        [
-            f'{what} pixels, frame to frame',
-            *(percent(m['flicker'][what], 2) for m in report['models']),
-        ]
-        for what in ('changed', 'flipped')
-    ]
-
-
-def _marked(values: list[float | None]) -> list[str]:
-    """Figures of one row, the best of several in bold."""
-    known = [value for value in values if value is not None]
-    best = max(known) if len(known) > 1 else None
-    return [f'<b>{share(v)}</b>' if v is not None and v == best else share(v) for v in values]
+    return line
 
 
 def _statement(report: Report) -> str:
     """The protocol in one paragraph; stands under every table of scores."""
     protocol, frames = report['protocol'], report['frames']
+    if not _scored(report):
+        return f'No frame has ground truth. Flicker: {protocol["flicker"]}.'
     return (
         f'{frames["with_ground_truth"]:,} frames. Labels: {protocol["class_map"]}. '
         f'Scored: {protocol["scored"]}; {protocol["ignored"]}; masks {protocol["mask"]}; '
@@ -192,83 +137,143 @@ def _statement(report: Report) -> str:
     )
 
 
-def _comparisons(report: Report) -> str:
-    if not report['comparisons']:
-        return ''
-    rows, lines = [], []
-    for found in report['comparisons']:
-        name = f'{found["model"]} − {found["against"]}'
-        for figure, value in found['figures'].items():
+def _figures(report: Report) -> Rows:
+    """A row a figure, a column a model."""
+    models, protocol = report['models'], report['protocol']
+    rows: Rows = []
+    if _scored(report):
+        rows.append(['mean IoU', *_marked([m['miou'] for m in models])])
+        rows.append(['mean IoU, foreground', *_marked([m['miou_foreground'] for m in models])])
+        for name in protocol['classes']:
+            rows += _scores(_words(name), [m['classes'][name] for m in models])
+        if 'lane' in models[0]:
+            within = f' within {protocol["lane_tolerance_px"]} px'
+            rows += _scores('lane', [m['lane'] for m in models], within)
+    elif 'area' in models[0]:
+        rows += [
+            [_words(name), *(percent(m['area'][name], 1) for m in models)]
+            for name in protocol['classes']
+        ]
+    for what in ('changed', 'flipped'):
+        shares = [percent(m['flicker'][what], 2) for m in models]
+        rows.append([f'{what} pixels, frame to frame', *shares])
+    return rows
+
+
+def _scores(name: str, scores: Sequence[Mapping[str, Any]], more: str = '') -> Iterator[list[str]]:
+    for figure, title in (('iou', 'IoU'), ('precision', 'precision'), ('recall', 'recall')):
+        line = f'{name} {title}' if more else f'{title} {name}'
+        yield [line + more, *_marked([one[figure] for one in scores])]
+
+
+def _marked(values: list[float | None]) -> list[str]:
+    """Figures of one row, the best of several in bold."""
+    known = [value for value in values if value is not None]
+    best = max(known) if len(known) > 1 else None
+    bold = Markup('<b>{}</b>')
+    return [bold.format(share(v)) if v is not None and v == best else share(v) for v in values]
+
+
+def _comparisons(report: Report) -> dict[str, Any]:
+    rows, wins = [], []
+    for comparison in report['comparisons']:
+        for figure, value in comparison['figures'].items():
             low, high = value['interval']
             if low is not None and value['difference'] is not None:
-                rows.append(
-                    (f'{found["model"]}: {_words(figure)}', value['difference'], low, high)
-                )
-        lines.append([escape(name), f'{found["frames_better"]:,}', f'{found["frames_worse"]:,}'])
+                name = f'{comparison["model"]}: {_words(figure)}'
+                rows.append((name, value['difference'], low, high))
+        name = f'{comparison["model"]} − {comparison["against"]}'
+        wins.append([name, f'{comparison["frames_better"]:,}', f'{comparison["frames_worse"]:,}'])
+    if not wins:
+        return {'wins': []}
     boot = report['protocol']['bootstrap']
     note = (
-        f'Difference to {escape(report["comparisons"][0]["against"])} with its '
+        f'Difference to {report["comparisons"][0]["against"]} with its '
         f'{boot["level"]:.0%} interval ({boot["method"]}, blocks of {boot["block_frames"]} '
         f'frames, {boot["draws"]:,} draws, seed {boot["seed"]}). Grey: the interval holds zero.'
     )
-    body = charts.intervals(rows) + table(['mIoU of the frame', 'frames better', 'worse'], lines)
-    return section('Is the difference real?', body, note)
+    return {'differences': charts.intervals(rows), 'wins': wins, 'difference_note': note}
 
 
-def _over_time(report: Report, evaluation: Evaluation) -> str:
-    book = evaluation.book
+def _plots(report: Report, evaluation: Evaluation) -> Iterator[tuple[str, Markup]]:
+    """Figures of the frames over the drive, those that exist."""
+    book, labels = evaluation.book, _labels(report)
     if not len(book):
-        return ''
-    labels = _labels(report)
+        return
     scores = [frame_scores(book, index) for index in range(len(labels))]
     rate = report['frames']['rate_hz']
     span = len(book) / rate if rate else float(len(book))
-    axis = 'seconds' if rate else 'frames'
-
-    def plot(name: str, y_name: str, top: float | None) -> str:
-        series = [charts.Series(one, found[name]) for one, found in zip(labels, scores)]
-        if all(np.isnan(one.values).all() for one in series):
-            return ''
-        return f'<h3>{y_name}</h3>' + charts.lines(series, span, axis, y_name, top)
-
-    parts = [
-        key(labels) if len(labels) > 1 else '',
-        plot('miou', 'mean IoU of the frame', 1.0),
-        plot('lane', f'lane IoU within {report["protocol"]["lane_tolerance_px"]} px', 1.0),
-        plot('changed', 'share of changed pixels', None),
-    ]
-    note = 'Line: mean of neighbouring frames; band: lowest and highest of them.'
-    return section('Over the drive', ''.join(parts), note)
+    within = report['protocol']['lane_tolerance_px']
+    for name, title, top in (
+        ('miou', 'mean IoU of the frame', 1.0),
+        ('lane', f'lane IoU within {within} px', 1.0),
+        ('changed', 'share of changed pixels', None),
+    ):
+        series = [charts.Series(label, one[name]) for label, one in zip(labels, scores)]
+        if not all(np.isnan(one.values).all() for one in series):
+            yield title, charts.lines(series, span, 'seconds' if rate else 'frames', title, top)
 
 
-def _distance(report: Report) -> str:
-    if 'by_distance' not in report['models'][0]:
-        return ''
-    labels = _labels(report)
-    bands = report['protocol']['distance_bands']
-    parts = [key(labels) if len(labels) > 1 else '']
+def _galleries(
+    report: Report, views: list[Picture]
+) -> Iterator[tuple[str, list[str], list[tuple[Picture, float]]]]:
+    """(title, views, pictures with their scores) of the frames worth looking at."""
+    by_frame = {(picture.drive, picture.number): picture for picture in views}
+    scored = _scored(report)
+    titles = {
+        'worst': 'Worst frames' if scored else 'Most restless frames',
+        'best': 'Best frames' if scored else 'Calmest frames',
+    }
+    for which, title in titles.items():
+        entries = {(e['drive'], e['number']): e['score'] for e in report['gallery'][which]}
+        chosen = [(by_frame[k], score) for k, score in entries.items() if k in by_frame]
+        if chosen:
+            yield title, list(chosen[-1][0].views), chosen
+
+
+def _bars(report: Report) -> Iterator[tuple[str, Markup]]:
+    """IoU by distance of every foreground class."""
+    models, bands = report['models'], report['protocol']['distance_bands']
+    if 'by_distance' not in models[0]:
+        return
     for name in report['protocol']['classes'][1:]:
         series = [
             (m['label'], [m['by_distance'][band]['classes'][name]['iou'] for band in bands])
-            for m in report['models']
+            for m in models
         ]
-        parts.append(f'<h3>IoU {escape(_words(name))}</h3>')
-        parts.append(charts.grouped_bars(bands, series, f'IoU {_words(name)}'))
-    how = '; '.join(dict.fromkeys(d['distance'] for d in report['protocol']['drives']))
-    note = f'Distance along the optical axis, from {escape(how)}. {_statement(report)}'
-    return section('By distance', ''.join(parts), note)
+        yield name, charts.grouped_bars(bands, series, f'IoU {_words(name)}')
 
 
-def _confusions(report: Report) -> str:
-    if not _scored(report):
-        return ''
-    names = report['protocol']['classes']
-    drawn = [
-        f'<div><h3>{escape(m["label"])}</h3>{charts.matrix(m["confusion"], names)}</div>'
-        for m in report['models']
-    ]
-    note = 'Rows: labelled class. Per cent of the row. ' + _statement(report)
-    return section('What is taken for what', f'<div class="pair">{"".join(drawn)}</div>', note)
+def _latency(report: Report) -> dict[str, Any]:
+    timing = report['timing']
+    frame = timing['frame_stages_ms']
+    rows = [['read and decode', '', *_milliseconds(frame['decode'])]]
+    bars = []
+    for model in timing['models']:
+        stages = model['stages_ms']
+        rows += [
+            [stage, model['label'], *_milliseconds(stages[stage])]
+            for stage in (*MODEL_STAGES, 'total')
+        ]
+        parts = [(stage, stages[stage]['p50']) for stage in MODEL_STAGES]
+        bars.append((model['label'], [('decode', frame['decode']['p50']), *parts]))
+    rows.append(['compare with the labels', '', *_milliseconds(frame['compare'])])
+    speed = f'{timing["frames_run"]:,} frames in {timing["wall_s"]:.1f} s'
+    if timing['frames_per_second']:
+        speed += f': {timing["frames_per_second"]:.1f} a second'
+    if timing['share_of_network_rate']:
+        speed += f', {timing["share_of_network_rate"]:.0%} of the rate of the network by itself'
+    note = (
+        f'{speed}. Reading, network and counting run side by side, so stages of this evaluation '
+        f'are slower than in the node{_several(timing["models"][0])}; other work on the machine '
+        'shows as well.'
+    )
+    return {
+        'stages': list(MODEL_STAGES),
+        'stage_bars': bars,
+        'latency': rows,
+        'latency_note': note,
+    }
 
 
 def _several(model: dict[str, Any]) -> str:
@@ -281,167 +286,51 @@ def _several(model: dict[str, Any]) -> str:
     )
 
 
-def _latency(report: Report) -> str:
-    timing = report['timing']
-    decode = timing['frame_stages_ms']['decode']
-    bars = [
-        (
-            model['label'],
-            [('decode', decode['p50'])]
-            + [(stage, model['stages_ms'][stage]['p50']) for stage in _STAGES],
-        )
-        for model in timing['models']
-    ]
-    rows = [['read and decode', '', *milliseconds(decode)]]
-    for model in timing['models']:
-        rows += [
-            [stage, escape(model['label']), *milliseconds(model['stages_ms'][stage])]
-            for stage in (*_STAGES, 'total')
-        ]
-    rows.append(
-        ['compare with the labels', '', *milliseconds(timing['frame_stages_ms']['compare'])]
+def _milliseconds(times: Mapping[str, float]) -> list[str]:
+    """p50, p95 and p99."""
+    return [f'{times[name]:.2f}' for name in ('p50', 'p95', 'p99')]
+
+
+def _realtime(report: Report) -> Rows:
+    drives = zip(
+        report['protocol']['drives'], report.get('realtime', {}).get('drives', ()), strict=False
     )
-    speed = f'{timing["frames_run"]:,} frames in {timing["wall_s"]:.1f} s'
-    if timing['frames_per_second']:
-        speed += f': {timing["frames_per_second"]:.1f} a second'
-    if timing['share_of_network_rate']:
-        speed += f', {timing["share_of_network_rate"]:.0%} of the rate of the network by itself'
-    note = (
-        f'{speed}. Reading, network and counting run side by side, so stages of this evaluation '
-        f'are slower than in the node{_several(timing["models"][0])}; other work on the machine '
-        'shows as well.'
-    )
-    body = (
-        charts.stage_bars(bars)
-        + key(['decode', *_STAGES], 's')
-        + table(['stage', 'model', 'p50 ms', 'p95 ms', 'p99 ms'], rows)
-    )
-    return section('Latency', body, note)
-
-
-def _realtime(report: Report) -> str:
-    if 'realtime' not in report:
-        return ''
-    rows = []
-    for drive, found in zip(report['protocol']['drives'], report['realtime']['drives']):
-        counts = (found[name] for name in ('sent', 'masks', 'dropped'))
-        equal = f'{found["equal"]:,} of {found["compared"]:,}'
-        rows.append(
-            [
-                escape(drive['bag']),
-                *(f'{count:,}' for count in counts),
-                equal,
-                *milliseconds(found['frame_age_ms']),
-            ]
-        )
-    head = ['drive', 'sent', 'masks', 'dropped', 'equal to offline']
-    note = (
-        f'The same frames played over DDS into a running node at {report["realtime"]["rate"]:g} '
-        'times their recorded pace. Age: from handing a frame to DDS to having its mask back.'
-    )
-    ages = ['age p50 ms', 'p95 ms', 'p99 ms']
-    return section('In real time', table([*head, *ages], rows), note)
-
-
-def _gallery(report: Report, found: list[Picture]) -> str:
-    by_frame = {(picture.drive, picture.number): picture for picture in found}
-    gallery = report['gallery']
-    scored = _scored(report)
-    titles = {
-        'worst': 'Worst frames' if scored else 'Most restless frames',
-        'best': 'Best frames' if scored else 'Calmest frames',
-    }
-    parts = []
-    for which, title in titles.items():
-        figures = []
-        for entry in gallery[which]:
-            picture = by_frame.get((entry['drive'], entry['number']))
-            if picture is None:
-                continue
-            views = list(picture.views)
-            images = ''.join(
-                f'<img data-view="{escape(view)}" alt="{escape(view)} of frame {picture.number}" '
-                f'src="{address}"{"" if i == 0 else " hidden"}>'
-                for i, (view, address) in enumerate(picture.views.items())
-            )
-            score = f'{escape(gallery["by"])}: {share(entry["score"])}'
-            caption = f'<figcaption>frame {picture.number:,} · {score}</figcaption>'
-            figures.append(f'<figure>{images}{caption}</figure>')
-        if not figures:
-            continue
-        buttons = ''.join(
-            f'<button type="button" data-view="{escape(view)}" '
-            f'aria-pressed="{str(not i).lower()}">{escape(view)}</button>'
-            for i, view in enumerate(views)
-        )
-        note = (
-            'Errors: green right, orange found but not labelled so, blue missed.' if scored else ''
-        )
-        parts.append(
-            section(
-                title,
-                f'<div class="views">{buttons}</div><div class="gallery">{"".join(figures)}</div>',
-                note,
-            )
-        )
-    return ''.join(parts)
-
-
-def _protocol(report: Report) -> str:
-    protocol, frames = report['protocol'], report['frames']
-    drives = [
+    return [
         [
-            escape(d['bag']),
-            escape(d['camera']),
-            escape(d['ground_truth'] or '–'),
-            escape(d['distance']),
-            escape(', '.join(d['other_camera_topics']) or '–'),
+            drive['bag'],
+            *(f'{figures[name]:,}' for name in ('sent', 'masks', 'dropped')),
+            f'{figures["equal"]:,} of {figures["compared"]:,}',
+            *_milliseconds(figures['frame_age_ms']),
         ]
-        for d in protocol['drives']
+        for drive, figures in drives
     ]
-    counted = {
-        'frames read': frames['read'],
-        'evaluated': frames['evaluated'],
-        'rejected': ', '.join(f'{n} {cause}' for cause, n in frames['rejected'].items()) or 0,
-        'with ground truth': frames['with_ground_truth'],
-        'ground truth that could not be used': frames['ground_truth_not_used'],
-        'frames without ground truth': frames['without_ground_truth'],
-        'labels without a frame': frames['labels_without_frame'],
+
+
+def _protocol(report: Report) -> dict[str, Any]:
+    protocol, frames = report['protocol'], report['frames']
+    rejected = ', '.join(f'{count} {cause}' for cause, count in frames['rejected'].items())
+    return {
+        'drives': [
+            [
+                drive['bag'],
+                drive['camera'],
+                drive['ground_truth'] or '–',
+                drive['distance'],
+                ', '.join(drive['other_camera_topics']) or '–',
+            ]
+            for drive in protocol['drives']
+        ],
+        'counted': {
+            'frames read': frames['read'],
+            'evaluated': frames['evaluated'],
+            'rejected': rejected or 0,
+            'with ground truth': frames['with_ground_truth'],
+            'ground truth that could not be used': frames['ground_truth_not_used'],
+            'frames without ground truth': frames['without_ground_truth'],
+            'labels without a frame': frames['labels_without_frame'],
+        },
+        'settings': {
+            name: protocol[name]
+            for name in ('class_map', 'scored', 'ignored', 'mask', 'averages', 'join', 'flicker')
+        },
     }
-    settings = {
-        name: protocol[name]
-        for name in ('class_map', 'scored', 'ignored', 'mask', 'averages', 'join', 'flicker')
-    }
-    models = [
-        facts(model['label'], {k: v for k, v in model.items() if isinstance(v, str)})
-        for model in report['models']
-    ]
-    unmatched = _unmatched(frames)
-    body = (
-        table(['bag', 'camera', 'ground truth', 'distance', 'other cameras'], drives, text=True)
-        + facts('Frames', counted)
-        + unmatched
-        + facts('Protocol', settings)
-        + ''.join(models)
-        + facts('Versions', report['versions'])
-    )
-    return section('Protocol and versions', body, '')
-
-
-def _unmatched(frames: dict[str, Any]) -> str:
-    parts = []
-    for name, title in (
-        ('without_ground_truth_stamps', 'Frames without ground truth'),
-        ('labels_without_frame_stamps', 'Labels without a frame'),
-    ):
-        if frames[name]:
-            listed = ', '.join(map(str, frames[name]))
-            parts.append(
-                f'<details><summary>{title}: stamps (ns), the first {len(frames[name])}</summary>'
-                f'<code>{listed}</code></details>'
-            )
-    return ''.join(parts)
-
-
-def _words(name: str) -> str:
-    return name.replace('_', ' ')

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seg_node.classes import LANE, LANE_TYPES, UNLABELED, ClassSet
-from seg_node.overlay import paint
+from seg_node.images.overlay import paint
 from seg_node.pipeline import Segmenter
 from seg_node.replay.evaluation import Evaluation
-from seg_node.replay.reading import Item, Part, PartReader
+from seg_node.replay.reading import DrivePart, Item, PartReader
 
 Array = npt.NDArray[np.uint8]
 _PICTURE_WIDTH = 480
@@ -33,25 +33,25 @@ class Picture:
     views: dict[str, str]
 
 
-def pictures(evaluation: Evaluation, wanted: Sequence[dict[str, Any]]) -> list[Picture]:
+def pictures(evaluation: Evaluation, chosen: Sequence[dict[str, Any]]) -> list[Picture]:
     """Views of the wanted frames (`drive`, `number` of the gallery), in their order."""
-    found: dict[tuple[int, int], Picture] = {}
+    by_place: dict[tuple[int, int], Picture] = {}
     segmenters = [Segmenter(facts.runner) for facts in evaluation.models]
-    for drive in sorted({entry['drive'] for entry in wanted}):
-        entries = sorted({(e['number'], e['log']) for e in wanted if e['drive'] == drive})
+    for drive in sorted({entry['drive'] for entry in chosen}):
+        entries = sorted({(e['number'], e['log']) for e in chosen if e['drive'] == drive})
         for number, log in entries:
             item = _frame(evaluation, drive, number, log)
             if item is not None and item.frame is not None:
                 views = _views(evaluation, segmenters, item)
-                found[drive, number] = Picture(drive, number, views)
-    keys = [(entry['drive'], entry['number']) for entry in wanted]
-    return [found[key] for key in keys if key in found]
+                by_place[drive, number] = Picture(drive, number, views)
+    keys = [(entry['drive'], entry['number']) for entry in chosen]
+    return [by_place[key] for key in keys if key in by_place]
 
 
 def _frame(evaluation: Evaluation, drive: int, number: int, log: int) -> Item | None:
     """One frame by itself; reading begins at its log time."""
     there = _first_at(evaluation, drive, log, number)
-    part = Part(drive, number, number + 1, log, there)
+    part = DrivePart(drive, number, number + 1, log, there)
     reader: Iterator[Item] = iter(PartReader(evaluation.plan, part))
     return next((item for item in reader if item.number == number), None)
 
@@ -69,8 +69,8 @@ def _views(evaluation: Evaluation, segmenters: Sequence[Segmenter], item: Item) 
     classes = evaluation_classes(scoring.names)
     views: dict[str, str] = {}
     for facts, segmenter in zip(evaluation.models, segmenters):
-        found = segmenter(item.frame).mask
-        mask = np.asarray(cv2.LUT(found, scoring.model_lut(facts.runner.spec.classes)[0]))
+        answer = segmenter(item.frame).mask
+        mask = np.asarray(cv2.LUT(answer, scoring.model_lut(facts.runner.spec.classes)[0]))
         name = 'mask' if len(segmenters) == 1 else f'mask of {facts.choice.label}'
         views[name] = data_address(paint(bgr, mask, classes))
         if item.truth is not None and 'errors' not in views:

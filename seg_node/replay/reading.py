@@ -10,14 +10,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.depth import decode_depth_image
+from seg_node.bags.bag import Bag
+from seg_node.bags.camera import decode_image
+from seg_node.bags.joining import LOOK_AHEAD_NS, FrameJoiner, Joined
+from seg_node.camera.depth import decode_depth_image
+from seg_node.camera.size import Size
 from seg_node.errors import FrameError, InputError
-from seg_node.frames import Frame
-from seg_node.geometry import Size
-from seg_node.replay.bag import Bag
+from seg_node.images.frames import Frame
 from seg_node.replay.journal import NO_TRUTH, UNUSABLE_TRUTH, WITH_TRUTH
-from seg_node.replay.plan import Drive, Plan, decode_image
-from seg_node.replay.streams import LOOK_AHEAD_NS, Joined, Joiner
+from seg_node.replay.plan import RecordedDrive, ReplayPlan
 from seg_node.replay.truth import Coding
 
 Array = npt.NDArray[np.uint8]
@@ -26,7 +27,7 @@ WARM_UP = 2
 
 
 @dataclass(frozen=True)
-class Part:
+class DrivePart:
     """Frames [first, stop) of a drive (stop None: to the end of the selection).
 
     Reading may begin at log time `read_from_ns`, where frame number `number_there` is; None: at
@@ -65,21 +66,21 @@ class Item:
 class PartReader:
     """Reads one part of a drive. `problems` and `tail` are complete after the iteration."""
 
-    plan: Plan
-    part: Part
+    plan: ReplayPlan
+    part: DrivePart
     problems: list[str] = field(default_factory=list)
     tail: tuple[int, ...] = ()
-    ended: bool = False
     _grounds: dict[Size, Array] = field(default_factory=dict)
 
     @property
-    def drive(self) -> Drive:
+    def drive(self) -> RecordedDrive:
+        """The drive that the part is of."""
         return self.plan.drives[self.part.drive]
 
     def __iter__(self) -> Iterator[Item]:
         drive, part = self.drive, self.part
         sides = {'truth': drive.truth_topic, 'depth': drive.depth_topic}
-        joiner = Joiner(
+        joiner = FrameJoiner(
             drive.camera, {n: t for n, t in sides.items() if t}, self.plan.tolerance_ns
         )
         begin = part.read_from_ns if part.read_from_ns is not None else drive.start_ns
@@ -100,7 +101,6 @@ class PartReader:
                 number += 1
             else:
                 self.tail = joiner.tail
-                self.ended = True
             self.problems += [p for p in bag.problems if p not in self.problems]
 
     def _item(self, bag: Bag, joined: Joined, number: int) -> Item:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from seg_node.bags.bag import Bag
 from seg_node.errors import ConfigError, InputError
 from seg_node.progress import track
-from seg_node.replay.bag import Bag
 from seg_node.replay.evaluation import Evaluation
 from seg_node.replay.journal import EVALUATED
 from seg_node.timing import percentiles
 
 _MOST_LISTED = 20
+Connect = Callable[[str, str, bool], AbstractContextManager[Any]]
+"""From image topic, mask topic and whether frames are compressed to a client in the graph."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +39,22 @@ class Realtime:
             raise ConfigError(f'--rate: expected 0.01 to 100, got {self.rate:g}')
 
 
-def play(evaluation: Evaluation, settings: Realtime) -> dict[str, Any]:
+def play(evaluation: Evaluation, settings: Realtime, connect: Connect) -> dict[str, Any]:
     """Play every drive and compare with the offline masks of the first model.
+
+    `connect`: `seg_node.ros.replay_client.replay_client`, which this package cannot import.
 
     Raises `InputError` when no node is there. The node must run that model at
     `output_size: source`.
     """
-    drives = [_play_drive(evaluation, i, settings) for i in range(len(evaluation.plan.drives))]
+    count = len(evaluation.plan.drives)
+    drives = [_play_drive(evaluation, i, settings, connect) for i in range(count)]
     return {'image_topic': settings.image_topic, 'rate': settings.rate, 'drives': drives}
 
 
-def _play_drive(evaluation: Evaluation, index: int, settings: Realtime) -> dict[str, Any]:
-    from seg_node.ros.replay_client import replay_client
-
+def _play_drive(
+    evaluation: Evaluation, index: int, settings: Realtime, connect: Connect
+) -> dict[str, Any]:
     drive = evaluation.plan.drives[index]
     stamps, digests = _offline(evaluation, index)
     if len(np.unique(stamps)) != len(stamps):
@@ -57,7 +64,7 @@ def _play_drive(evaluation: Evaluation, index: int, settings: Realtime) -> dict[
         camera = bag.topic(drive.camera)
         assert camera is not None
         compressed = camera.type.endswith('CompressedImage')
-        with replay_client(settings.image_topic, settings.mask_topic, compressed) as client:
+        with connect(settings.image_topic, settings.mask_topic, compressed) as client:
             if not client.wait_for_node(settings.wait_s):
                 raise InputError(
                     f'--realtime: expected a running seg_node that subscribes '
@@ -122,14 +129,14 @@ def _compared(
 
 def problems(report: dict[str, Any]) -> list[str]:
     """What is wrong with a realtime run, one line each; dropped frames are not."""
-    found = []
+    lines = []
     for drive in report['drives']:
         if drive['equal'] < drive['compared']:
-            found.append(
+            lines.append(
                 f'--realtime: {drive["compared"] - drive["equal"]} of {drive["compared"]} masks '
                 f'of the node differ from the offline ones, the first at stamp '
                 f'{drive["different_stamps"][0]}'
             )
         if drive['sent'] and not drive['masks']:
-            found.append('--realtime: the node answered no frame')
-    return found
+            lines.append('--realtime: the node answered no frame')
+    return lines

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seg_node.replay.bootstrap import Bootstrap
-from seg_node.replay.evaluation import Evaluation
-from seg_node.replay.figures import (
+from seg_node.metrics.figures import (
     flicker_summary,
     lane_iou,
     lane_name,
@@ -19,6 +17,8 @@ from seg_node.replay.figures import (
     ratio,
     summary,
 )
+from seg_node.replay.bootstrap import Bootstrap
+from seg_node.replay.evaluation import Evaluation
 from seg_node.replay.journal import (
     EVALUATED,
     FRAME_STAGES,
@@ -138,8 +138,8 @@ def _frames(evaluation: Evaluation, sums: Tally) -> dict[str, Any]:
 
 
 def _problems(evaluation: Evaluation, sums: Tally) -> list[str]:
-    found = list(evaluation.plan.problems)
-    found += [problem for problem in evaluation.problems if problem not in found]
+    lines = list(evaluation.plan.problems)
+    lines += [problem for problem in evaluation.problems if problem not in lines]
     groups: dict[tuple[int, str, str], list[int]] = {}
     for drive, frame, kind, text in evaluation.remarks:
         if kind != 'label without a frame':
@@ -149,12 +149,12 @@ def _problems(evaluation: Evaluation, sums: Tally) -> list[str]:
         where = (
             f'{name.bag}: {name.camera}: {kind} in {len(frames)} frame(s), the first {frames[0]}'
         )
-        found.append(f'{where}: {text}')
+        lines.append(f'{where}: {text}')
     if not sums.evaluated:
-        found.append('no frame could be evaluated')
+        lines.append('no frame could be evaluated')
     elif evaluation.plan.has_truth and not sums.with_truth:
-        found.append('no frame has ground truth: nothing was scored')
-    return found
+        lines.append('no frame has ground truth: nothing was scored')
+    return lines
 
 
 def _model(
@@ -201,7 +201,7 @@ def _comparisons(
         values[name] = bootstrap.samples(sums.lane_blocks, lane_iou)
         whole[name] = lane_iou(sums.lane)
     scores = [frame_scores(evaluation.book, i)['miou'] for i in range(len(evaluation.models))]
-    found = []
+    rows = []
     for other in range(1, len(evaluation.models)):
         figures = {
             name: {
@@ -210,7 +210,7 @@ def _comparisons(
             }
             for name, drawn in values.items()
         }
-        found.append(
+        rows.append(
             {
                 'model': evaluation.models[other].choice.label,
                 'against': evaluation.models[0].choice.label,
@@ -219,7 +219,7 @@ def _comparisons(
                 'frames_worse': int(np.count_nonzero(scores[other] < scores[0])),
             }
         )
-    return found
+    return rows
 
 
 def _gallery(evaluation: Evaluation, rate: float | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from seg_node.class_names import meaning, same_class
 from seg_node.classes import LANE, UNLABELED, ClassSet
 from seg_node.errors import ConfigError
 from seg_node.replay.truth import PLAIN_MAPS, Coding
@@ -15,13 +16,6 @@ from seg_node.replay.truth import PLAIN_MAPS, Coding
 Array = npt.NDArray[np.uint8]
 Score = Literal['auto', 'all', 'road', 'lanes']
 SCORES: tuple[Score, ...] = ('auto', 'all', 'road', 'lanes')
-_ROAD = frozenset({'road', 'ego_lane', 'other_lane', 'drivable', 'drivable_area'})
-_MARKING = frozenset({'lane_marking', 'lane', 'road_line', 'roadline', 'marking'})
-
-
-def is_marking(name: str) -> bool:
-    """Whether a class of this name is paint on the road."""
-    return name in _MARKING or name.endswith('_line')
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,8 @@ class Scoring:
 
     @property
     def markings(self) -> tuple[int, ...]:
-        return tuple(i for i, name in enumerate(self.names) if is_marking(name))
+        """Evaluation ids of paint."""
+        return tuple(i for i, name in enumerate(self.names) if meaning(name) == 'marking')
 
     def truth_lut(self) -> Array:
         """uint8 (256): evaluation id of every label id; 255 stays."""
@@ -57,34 +52,34 @@ class Scoring:
         return table, '; '.join(folded)
 
     def _of_model_class(self, name: str) -> int:
-        if name in self.names:
-            return self.names.index(name)
-        if is_marking(name) and 'lane_marking' in self.names:
+        for class_id, known in enumerate(self.names):
+            if same_class(name, known):
+                return class_id
+        kind = meaning(name)
+        if kind == 'marking' and 'lane_marking' in self.names:
             return self.names.index('lane_marking')
-        if (name in _ROAD or is_marking(name)) and 'road' in self.names:
+        if kind is not None and 'road' in self.names:
             return self.names.index('road')
         return 0
 
 
-def choose_scoring(coding: Coding | None, wanted: Score) -> Scoring:
+def choose_scoring(coding: Coding | None, score: Score) -> Scoring:
     """The evaluation classes for labels of this coding; without labels the lane model's."""
     target = LANE.names if coding is None else coding.class_map.target
     everything = Scoring(target, tuple(range(len(target))), 'every class of the labels')
     if target == PLAIN_MAPS['lane_types'].names:
-        if wanted not in ('auto', 'all'):
-            raise ConfigError(f'--score {wanted}: labels of lane types are scored as they are')
+        if score not in ('auto', 'all'):
+            raise ConfigError(f'--score {score}: labels of lane types are scored as they are')
         return everything
-    if wanted == 'auto':
+    if score == 'auto':
         produced = frozenset(range(len(target))) if coding is None else coding.produced
-        if target != LANE.names or LANE.id_of('lane_marking') in produced:
-            wanted = 'all'
-        else:
-            wanted = 'road'
-    if wanted == 'all':
+        paint = target != LANE.names or LANE.id_of('lane_marking') in produced
+        score = 'all' if paint else 'road'
+    if score == 'all':
         return everything
     if target != LANE.names:
-        raise ConfigError(f'--score {wanted}: expected labels {", ".join(LANE.names)}')
-    if wanted == 'road':
+        raise ConfigError(f'--score {score}: expected labels {", ".join(LANE.names)}')
+    if score == 'road':
         return Scoring(
             ('background', 'road'), (0, 1, 1), 'road only: road or lane_marking counts as road'
         )

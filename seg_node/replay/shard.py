@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,24 +13,24 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from seg_node.bags.digest import mask_digest
 from seg_node.errors import FrameError
+from seg_node.metrics.counts import CountSpec, Flicker, confusion, lane_counts
 from seg_node.model.loader import load_model
 from seg_node.model.runner import RunOptions
 from seg_node.pipeline import Segmenter
-from seg_node.replay.counts import CountSpec, Flicker, confusion, lane_counts
-from seg_node.replay.digest import mask_digest
+from seg_node.replay.handover import in_turn
 from seg_node.replay.journal import (
     EVALUATED,
     MODEL_STAGES,
     REJECTED,
-    Journal,
+    FrameJournal,
     record_dtype,
 )
-from seg_node.replay.lanes import Checked, Lane, in_turn
-from seg_node.replay.plan import ModelChoice, Plan
-from seg_node.replay.reading import WARM_UP, Item, Part, PartReader
-from seg_node.ros.dds import tune_allocator
+from seg_node.replay.plan import ReplayModel, ReplayPlan
+from seg_node.replay.reading import WARM_UP, DrivePart, Item, PartReader
 from seg_node.timing import Stopwatch
+from seg_node.tuning import tune_allocator
 
 Array = npt.NDArray[np.uint8]
 _MOST_STREAMS = 4
@@ -44,9 +43,9 @@ class ShardJob:
     `streams`: frames that are in the network at a time; 0: as suits the cores.
     """
 
-    plan: Plan
-    part: Part
-    models: tuple[ModelChoice, ...]
+    plan: ReplayPlan
+    part: DrivePart
+    models: tuple[ReplayModel, ...]
     journal: Path
     resume: bool = False
     streams: int = 0
@@ -74,7 +73,7 @@ def run_shard(job: ShardJob, advance: Callable[[], None] = lambda: None) -> Shar
     """
     tune_allocator()
     dtype = record_dtype(job.plan.spec, len(job.models))
-    journal = Journal(job.journal, dtype, keep=job.resume)
+    journal = FrameJournal(job.journal, dtype, keep=job.resume)
     part = job.part
     if len(journal):
         part = _rest(job, dtype, len(journal))
@@ -127,7 +126,7 @@ def _one_opencv_thread() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _rest(job: ShardJob, dtype: np.dtype[np.void], done: int) -> Part:
+def _rest(job: ShardJob, dtype: np.dtype[np.void], done: int) -> DrivePart:
     """What is left of a part whose journal has `done` records."""
     records = np.memmap(job.journal, dtype, mode='r', shape=(done,))
     at = max(0, done - WARM_UP)
@@ -157,46 +156,11 @@ def _run(
     counter: _Counter,
     advance: Callable[[], None],
 ) -> None:
-    """Frame i goes through lane i modulo their number, so that the answers come in order."""
-    frames: list[Lane[Item]] = [Lane() for _ in lanes]
-    results: list[Lane[_Segmented]] = [Lane() for _ in lanes]
-
-    def stop() -> None:
-        for taken, given in zip(frames, results):
-            taken.stop()
-            given.stop()
-
-    def read() -> None:
-        for item, lane in zip(reader, itertools.cycle(frames)):
-            if not lane.put(item):
-                return
-        for lane in frames:
-            lane.end()
-
-    def segment(
-        taken: Lane[Item], given: Lane[_Segmented], segmenters: Sequence[Segmenter]
-    ) -> None:
-        for item in taken:
-            if not given.put(_segment(item, segmenters)):
-                return
-        given.end()
-
-    steps = [
-        Checked(read, stop),
-        *(Checked(partial(segment, *ends), stop) for ends in zip(frames, results, lanes)),
-    ]
-    for step in steps:
-        step.start()
-    try:
-        for result in in_turn(results):
-            if counter(result):
-                advance()
-    finally:
-        stop()
-        for step in steps:
-            step.join()
-    for step in steps:
-        step.check()
+    """Reading, networks and counting side by side; frame i goes through lane i % their number."""
+    workers = [partial(_segment, segmenters=lane) for lane in lanes]
+    for result in in_turn(reader, workers):
+        if counter(result):
+            advance()
 
 
 def _segment(item: Item, segmenters: Sequence[Segmenter]) -> _Segmented:
@@ -220,7 +184,7 @@ class _Counter:
         self,
         job: ShardJob,
         segmenters: Sequence[Segmenter],
-        journal: Journal,
+        journal: FrameJournal,
         dtype: np.dtype[np.void],
     ) -> None:
         self._spec: CountSpec = job.plan.spec

@@ -53,15 +53,15 @@ def _figures(report: dict[str, Any]) -> Table:
     if report['frames']['with_ground_truth']:
         table.add_row('mIoU', *(share(model['miou']) for model in models))
         for name in report['protocol']['classes']:
-            found = (share(model['classes'][name]['iou']) for model in models)
-            table.add_row(f'IoU {name}', *found)
+            totals = (share(model['classes'][name]['iou']) for model in models)
+            table.add_row(f'IoU {name}', *totals)
         if 'lane' in models[0]:
             name = report['protocol']['lane_figure']
             table.add_row(name, *(share(model['lane']['iou']) for model in models))
     table.add_row('flipped pixels', *(share(m['flicker']['flipped'], 5) for m in models))
     for name in ('p50', 'p99'):
-        found = (f'{each["stages_ms"]["total"][name]:.2f}' for each in times)
-        table.add_row(f'latency {name}, ms{_several(times[0])}', *found)
+        totals = (f'{each["stages_ms"]["total"][name]:.2f}' for each in times)
+        table.add_row(f'latency {name}, ms{_several(times[0])}', *totals)
     return table
 
 

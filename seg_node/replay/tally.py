@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.replay.counts import CountSpec
-from seg_node.replay.figures import Counts, Values, ious, lane_iou, mean_iou, ratio
+from seg_node.metrics.counts import CountSpec
+from seg_node.metrics.figures import Counts, Values, ious, lane_iou, mean_iou, ratio
 from seg_node.replay.journal import EVALUATED, UNUSABLE_TRUTH, WITH_TRUTH, Book, Records
 
 
@@ -85,8 +85,10 @@ def tally(book: Book, spec: CountSpec, models: int, block_frames: int) -> Tally:
 
 
 def _labelled(chunk: Records) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = (chunk['status'] == EVALUATED) & (chunk['truth'] == WITH_TRUTH)
-    return found
+    labelled: npt.NDArray[np.bool_] = (chunk['status'] == EVALUATED) & (
+        chunk['truth'] == WITH_TRUTH
+    )
+    return labelled
 
 
 def frame_scores(book: Book, model: int) -> dict[str, Values]:

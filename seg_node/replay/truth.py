@@ -13,23 +13,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.classes import (
-    LANE,
-    LANE_TYPES,
-    UNLABELED,
-    ClassMap,
-    class_map_names,
-    load_class_map,
-)
+from seg_node.class_map import ClassMap, class_map_names, load_class_map
+from seg_node.classes import LANE, LANE_TYPES, UNLABELED
 from seg_node.errors import ConfigError, InputError
-from seg_node.frames import Frame
+from seg_node.images.frames import Frame
+from seg_node.joining import nearest
+from seg_node.label_check import LabelValues, label_problem
 
 Array = npt.NDArray[np.uint8]
-Channel = Literal['mono', 'red', 'colours']
+CodeChannel = Literal['mono', 'red', 'colours']
 """Where the code of a pixel stands: one channel, CARLA's red channel, or all three as a colour."""
 PLAIN_MAPS = {'ids': LANE, 'lane_types': LANE_TYPES}
 """Names for labels that are class ids already."""
-_COLOUR_CODES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class Coding:
     """How label pictures are read: `class_map` applied to `channel`; `how` says who chose it."""
 
     class_map: ClassMap
-    channel: Channel
+    channel: CodeChannel
     how: str
 
     def then(self, table: Array) -> Coding:
@@ -57,20 +52,12 @@ class Coding:
     def _ids(self) -> Array:
         return self.class_map.apply_ids(np.arange(256, dtype=np.uint8))
 
-    @cached_property
-    def _colours(self) -> Array:
-        """uint8 (2^24): class id of every colour, indexed by 0xRRGGBB."""
-        table = np.full(_COLOUR_CODES, self.class_map.default, np.uint8)
-        for (red, green, blue), target in self.class_map.colours.items():
-            table[red << 16 | green << 8 | blue] = target
-        return table
-
     def labels(self, frame: Frame) -> Array:
         """uint8 (H, W), class ids of a label picture. Raises `InputError` for another kind."""
         if self.channel == 'colours':
             if frame.pixels.ndim == 2:
                 raise InputError('ground truth: expected colours, got one channel')
-            return np.take(self._colours, _codes(frame))
+            return np.take(self.class_map.colour_table, _codes(frame))
         return np.asarray(cv2.LUT(_plane(frame, self.channel), self._ids), np.uint8)
 
     @property
@@ -84,7 +71,7 @@ class Coding:
         return frozenset({*source, self.class_map.default} - {UNLABELED})
 
 
-def _plane(frame: Frame, channel: Channel) -> Array:
+def _plane(frame: Frame, channel: CodeChannel) -> Array:
     if frame.pixels.ndim == 2:
         return np.ascontiguousarray(frame.pixels)
     index = 0 if frame.order.startswith('rgb') or channel == 'mono' else 2
@@ -100,7 +87,7 @@ def _codes(frame: Frame) -> npt.NDArray[np.uint32]:
     }.get(frame.order)
     pixels = frame.pixels if convert is None else cv2.cvtColor(frame.pixels, convert)
     packed = np.ascontiguousarray(pixels, np.uint8).view('<u4')[..., 0]
-    codes: npt.NDArray[np.uint32] = packed & np.uint32(_COLOUR_CODES - 1)
+    codes: npt.NDArray[np.uint32] = packed & np.uint32(0xFFFFFF)
     return codes
 
 
@@ -136,12 +123,15 @@ def _detect(samples: Sequence[Frame]) -> Coding:
         raise InputError('ground truth: no picture to find the class map by; give --class-map')
     if _coloured(samples) and not _red_only(samples):
         return _detect_colours(samples)
-    channel: Channel = 'red' if _red_only(samples) else 'mono'
+    channel: CodeChannel = 'red' if _red_only(samples) else 'mono'
     planes = [_plane(frame, channel) for frame in samples]
     counts = np.sum([np.bincount(p.ravel(), minlength=256) for p in planes], axis=0)
     present = [int(i) for i in np.flatnonzero(counts)]
     seen = f'ids seen: {_listed(present)}'
     if set(present) <= {0, 1, 2, UNLABELED}:
+        problem = label_problem(LabelValues.of(planes), LANE.names, (1, 2))
+        if problem:
+            raise InputError(f'ground truth: {problem} (--class-map)')
         return Coding(_plain('ids'), channel, f'ids: detected ({seen})')
     # Tags of CARLA: what fills the lower half of the picture is road, 7 in one numbering and 1
     # in the other; 24 to 28 exist in the newer one only.
@@ -235,8 +225,12 @@ class LabelFolder:
         return len(self.by_stamp) + len(self.by_number)
 
     @cached_property
-    def _stamps(self) -> npt.NDArray[np.int64]:
-        return np.array([stamp for stamp, _ in self.by_stamp], np.int64)
+    def _stamps(self) -> dict[int, str]:
+        return dict(self.by_stamp)
+
+    @cached_property
+    def _in_order(self) -> list[int]:
+        return sorted(self._stamps)
 
     @cached_property
     def _numbers(self) -> dict[int, str]:
@@ -245,11 +239,9 @@ class LabelFolder:
     def find(self, stamps: Sequence[int], number: int, tolerance: int) -> Path | None:
         """The label picture of a frame: by one of its `stamps`, else by its number."""
         for stamp in stamps:
-            at = int(np.searchsorted(self._stamps, stamp))
-            near = [i for i in (at - 1, at) if 0 <= i < len(self.by_stamp)]
-            best = min(near, key=lambda i: abs(int(self._stamps[i]) - stamp), default=None)
-            if best is not None and abs(int(self._stamps[best]) - stamp) <= tolerance:
-                return self.folder / self.by_stamp[best][1]
+            nearest_stamp = nearest(self._in_order, stamp, tolerance)
+            if nearest_stamp is not None:
+                return self.folder / self._stamps[nearest_stamp]
         name = self._numbers.get(number)
         return None if name is None else self.folder / name
 

@@ -12,13 +12,13 @@ _LIBRARIES = ('numpy', 'opencv-python-headless', 'openvino', 'onnxruntime', 'ros
 
 def versions() -> dict[str, str]:
     """Name to version; libraries that are not installed are left out."""
-    found = {'python': platform.python_version(), 'machine': platform.machine()}
+    known = {'python': platform.python_version(), 'machine': platform.machine()}
     for name in ('seg_node', *_LIBRARIES):
         try:
-            found[name] = metadata.version(name)
+            known[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return known
 
 
 def sha256(path: Path) -> str:

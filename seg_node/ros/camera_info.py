@@ -1,4 +1,4 @@
-"""`sensor_msgs/CameraInfo` to our intrinsics, and the camera_info of a mask."""
+"""The camera_info of a mask."""
 
 from __future__ import annotations
 
@@ -7,24 +7,13 @@ from typing import Any
 
 from sensor_msgs.msg import CameraInfo
 
-from seg_node.geometry import Intrinsics, Size
-
-
-def intrinsics(message: CameraInfo) -> Intrinsics:
-    """The size-dependent part of a CameraInfo."""
-    roi = message.roi
-    return Intrinsics(
-        size=Size(max(1, message.width), max(1, message.height)),
-        k=tuple(float(v) for v in message.k),
-        p=tuple(float(v) for v in message.p),
-        binning=(message.binning_x, message.binning_y),
-        roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
-    )
+from seg_node.camera.camera_info import intrinsics_of
+from seg_node.camera.size import Size
 
 
 def image_size(message: CameraInfo) -> Size:
     """Size of the pictures that this camera_info belongs to."""
-    return intrinsics(message).image_size()
+    return intrinsics_of(message).image_size()
 
 
 def scaled_camera_info(message: CameraInfo, header: Any, shape: tuple[int, ...]) -> CameraInfo:
@@ -36,7 +25,7 @@ def scaled_camera_info(message: CameraInfo, header: Any, shape: tuple[int, ...])
     scaled = copy.copy(message)
     scaled.header = header
     size = Size(shape[1], shape[0])
-    known = intrinsics(message)
+    known = intrinsics_of(message)
     if known.image_size() == size:
         return scaled
     exact = known.resized(size)

@@ -1,9 +1,10 @@
-"""The node's state on /diagnostics (REP-107)."""
+"""What nodes say of themselves on /diagnostics (REP-107)."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,36 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from seg_node.mailbox import FrameAccount, FrameCounts
 from seg_node.timing import Recorder
 
-_FIELDS = ('received', 'published', 'superseded', 'stale', 'rejected')
+_FIELDS = ('received', 'published', 'superseded', 'stale', 'rejected', 'unread')
+
+
+def status(
+    name: str, level: bytes, message: str, values: Mapping[str, Any], hardware_id: str = ''
+) -> DiagnosticStatus:
+    """One status. diagnostic_updater is not used: it is C++ or a distribution's own package."""
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=message,
+        hardware_id=hardware_id,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )
+
+
+def array(stamp: Any, *statuses: DiagnosticStatus) -> DiagnosticArray:
+    """A /diagnostics message; `stamp` is the time of the report, as REP-107 has it."""
+    message = DiagnosticArray(status=list(statuses))
+    message.header.stamp = stamp
+    return message
+
+
+def stage_values(recorder: Recorder) -> dict[str, str]:
+    """`<stage>_ms_<percentile>` of every stage."""
+    return {
+        f'{stage}_ms_{p}': f'{value:.3f}'
+        for stage, summary in recorder.summary().items()
+        for p, value in summary.items()
+    }
 
 
 class Rates:
@@ -34,38 +64,44 @@ class Rates:
 
 @dataclass(frozen=True)
 class Condition:
-    """What the node says of itself: `state` of its lifecycle and the last `problem`."""
+    """What the node says of itself: `state` of its lifecycle and the last `problem`.
+
+    `broken`: what keeps every frame from getting through, such as inference that hangs.
+    """
 
     state: str
     problem: str
     details: dict[str, str]
+    broken: str = ''
 
 
-def status(
-    name: str, condition: Condition, account: FrameAccount, recorder: Recorder, rates: Rates
+def camera_status(
+    name: str,
+    condition: Condition,
+    account: FrameAccount,
+    recorder: Recorder,
+    rates: Rates,
 ) -> DiagnosticStatus:
-    """One status with state, counts, rates and percentiles in ms."""
+    """The status of one camera with state, counts, rates and percentiles in ms."""
     counts = account.counts()
     fps_in, fps_out = rates.update(counts)
     values: dict[str, Any] = {'state': condition.state, **condition.details}
     values |= {'fps_in': f'{fps_in:.2f}', 'fps_out': f'{fps_out:.2f}'}
     values |= {f'frames_{field}': getattr(counts, field) for field in _FIELDS}
     values |= {f'rejected_{cause}': n for cause, n in sorted(account.causes().items())}
-    for stage, summary in recorder.summary().items():
-        values |= {f'{stage}_ms_{p}': f'{value:.3f}' for p, value in summary.items()}
-    if condition.problem:
-        values['last_problem'] = condition.problem
-    level, message = _verdict(condition, counts, fps_in)
-    return DiagnosticStatus(
-        level=level,
-        name=name,
-        message=message,
-        hardware_id=condition.details.get('model', ''),
-        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
-    )
+    values |= stage_values(recorder)
+    problem = condition.broken or condition.problem
+    if problem:
+        values['last_problem'] = problem
+    level, message = _verdict(condition, counts, fps_in, fps_out)
+    return status(name, level, message, values, condition.details.get('model', ''))
 
 
-def _verdict(condition: Condition, counts: FrameCounts, fps_in: float) -> tuple[bytes, str]:
+def _verdict(
+    condition: Condition, counts: FrameCounts, fps_in: float, fps_out: float
+) -> tuple[bytes, str]:
+    if condition.broken:
+        return DiagnosticStatus.ERROR, condition.broken
     if condition.state != 'active':
         level = DiagnosticStatus.ERROR if condition.problem else DiagnosticStatus.WARN
         return level, condition.problem or f'{condition.state}: no frames are taken'
@@ -75,11 +111,6 @@ def _verdict(condition: Condition, counts: FrameCounts, fps_in: float) -> tuple[
         return DiagnosticStatus.STALE, 'active, but frames have stopped coming'
     if condition.problem:
         return DiagnosticStatus.WARN, condition.problem
+    if fps_out == 0.0 and counts.unread:
+        return DiagnosticStatus.OK, 'nobody reads: nothing is inferred (see lazy)'
     return DiagnosticStatus.OK, 'segmenting'
-
-
-def array(stamp: Any, *statuses: DiagnosticStatus) -> DiagnosticArray:
-    """A /diagnostics message; `stamp` is the time of the report, as REP-107 has it."""
-    message = DiagnosticArray(status=list(statuses))
-    message.header.stamp = stamp
-    return message

@@ -10,28 +10,31 @@ import rclpy
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from seg_node.doctor.finding import Finding
-from seg_node.frames import ENCODINGS
+from seg_node.finding import Finding
+from seg_node.images.frames import ENCODINGS
+from seg_node.ros.session import named_graph
+from seg_node.ros.waiting import ADVICE, COMPRESSED, IMAGE, topics_of
 
-_IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+_IMAGE_TYPES = (IMAGE, COMPRESSED)
 
 
 def check_graph(topic: str, seconds: float) -> Iterator[Finding]:
     """Publishers, QoS, rate, encoding and camera_info of an image topic, listened to briefly."""
-    rclpy.init(args=[])
-    node = Node('seg_node_doctor')
-    try:
-        _wait(node, lambda: node.count_publishers(topic) > 0, 5.0)
-        publishers = node.get_publishers_info_by_topic(topic)
-        if not publishers:
-            yield _no_publisher(node, topic)
-            return
-        yield Finding('ok', topic, _described(publishers))
-        yield from _types(topic, publishers)
-        yield from _listen(node, topic, publishers[0], seconds)
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with named_graph():
+        node = Node('seg_node_doctor')
+        try:
+            _wait(node, lambda: node.count_publishers(topic) > 0, 5.0)
+            # DDS tells of a publisher before ROS tells whose it is.
+            _wait(node, lambda: _all_named(node, topic), 2.0)
+            publishers = node.get_publishers_info_by_topic(topic)
+            if not publishers:
+                yield _no_publisher(node, topic)
+                return
+            yield Finding('ok', topic, _described(publishers))
+            yield from _types(topic, publishers)
+            yield from _listen(node, topic, publishers[0], seconds)
+        finally:
+            node.destroy_node()
 
 
 def _wait(node: Node, ready: Any, seconds: float) -> None:
@@ -40,13 +43,14 @@ def _wait(node: Node, ready: Any, seconds: float) -> None:
         rclpy.spin_once(node, timeout_sec=0.05)
 
 
+def _all_named(node: Node, topic: str) -> bool:
+    names = (p.node_name for p in node.get_publishers_info_by_topic(topic))
+    return all(name != '_NODE_NAME_UNKNOWN_' for name in names)
+
+
 def _no_publisher(node: Node, topic: str) -> Finding:
-    images = sorted(
-        name for name, kinds in node.get_topic_names_and_types() if set(kinds) & set(_IMAGE_TYPES)
-    )
-    found = ', '.join(images) or 'no image topic at all'
-    advice = 'check the name, the namespace, ROS_DOMAIN_ID and ROS_AUTOMATIC_DISCOVERY_RANGE'
-    return Finding('error', topic, f'no publisher; there is {found}', advice)
+    images = ', '.join(topics_of(node, *_IMAGE_TYPES)) or 'no image topic at all'
+    return Finding('error', topic, f'no publisher; there is {images}', ADVICE)
 
 
 def _described(publishers: list[Any]) -> str:
@@ -70,7 +74,7 @@ def _listen(node: Node, topic: str, publisher: Any, seconds: float) -> Iterator[
 
     if publisher.topic_type not in _IMAGE_TYPES:
         return
-    got: list[tuple[float, Any]] = []
+    frames: list[tuple[float, Any]] = []
     infos: list[Any] = []
     qos = QoSProfile(
         depth=10,
@@ -78,17 +82,17 @@ def _listen(node: Node, topic: str, publisher: Any, seconds: float) -> Iterator[
         durability=DurabilityPolicy.VOLATILE,
     )
     kind = Image if publisher.topic_type == _IMAGE_TYPES[0] else CompressedImage
-    node.create_subscription(kind, topic, lambda m: got.append((time.monotonic(), m)), qos)
+    node.create_subscription(kind, topic, lambda m: frames.append((time.monotonic(), m)), qos)
     namespace = topic.rpartition('/')[0]
     info_topic = f'{namespace}/camera_info'
     node.create_subscription(CameraInfo, info_topic, infos.append, qos)
     _wait(node, lambda: False, seconds)
-    if not got:
+    if not frames:
         advice = 'frames are lost in the transport: set the Fast DDS profile on both ends'
         yield Finding('error', topic, f'a publisher, but no frame in {seconds:g} s', advice)
         return
-    yield _rate(topic, got)
-    message = got[-1][1]
+    yield _rate(topic, frames)
+    message = frames[-1][1]
     if kind is Image:
         yield _encoding(topic, message)
     if not infos:
@@ -103,10 +107,10 @@ def _listen(node: Node, topic: str, publisher: Any, seconds: float) -> Iterator[
         yield Finding('ok', info_topic, 'there')
 
 
-def _rate(topic: str, got: list[tuple[float, Any]]) -> Finding:
-    span = got[-1][0] - got[0][0]
-    rate = (len(got) - 1) / span if span > 0 else 0.0
-    return Finding('ok', topic, f'{rate:.1f} frames/s, {len(got)} in all')
+def _rate(topic: str, frames: list[tuple[float, Any]]) -> Finding:
+    span = frames[-1][0] - frames[0][0]
+    rate = (len(frames) - 1) / span if span > 0 else 0.0
+    return Finding('ok', topic, f'{rate:.1f} frames/s, {len(frames)} in all')
 
 
 def _encoding(topic: str, message: Any) -> Finding:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from seg_node.ros.node import INPUT_QOS
-from seg_node.ros.outputs import OUTPUT_QOS
+from seg_node.ros.camera import INPUT_QOS
+from seg_node.ros.outputs.site import OUTPUT_QOS
 
 
 class EchoNode(Node):

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from nav_msgs.msg import Odometry
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_srvs.srv import Trigger
 
-from seg_node.errors import ConfigError, FrameError, SegNodeError
-from seg_node.frames import decode, image_bytes
-from seg_node.lane_map import LaneMap, OdometryTrack, Pose, View, optical_mount
+from seg_node.camera.camera_info import calibration_of
+from seg_node.errors import FrameError, cause_line
+from seg_node.images.frames import decode, image_bytes
+from seg_node.joining import StampSynchronizer
+from seg_node.lane_map import Evidence, LaneMap
 from seg_node.lane_map.lane_map import MAP_POINT
-from seg_node.lane_map.pose_queue import PoseQueue
+from seg_node.lane_map.mapper import Mapper, Seen
 from seg_node.lane_map.save import save_map
-from seg_node.rgbd import StampSynchronizer
-from seg_node.ros import diagnostics, lane_map_parameters
-from seg_node.ros.camera_info import image_size, intrinsics
-from seg_node.ros.lane_points_output import from_cloud
-from seg_node.ros.parameters import declare
+from seg_node.ros import diagnostics, outputs
+from seg_node.ros.camera_info import image_size
+from seg_node.ros.clouds import from_cloud
+from seg_node.ros.declared import declared
+from seg_node.ros.guard import guarded, guarded_service
+from seg_node.ros.lane_map_parameters import LaneMapSettings
+from seg_node.ros.mapping_settings import MappingSettings
+from seg_node.ros.node_settings import NodeSettings
+from seg_node.ros.parameters import ParameterSet, warn_of_unknown
 from seg_node.ros.qos import create_subscription
-from seg_node.ros.rgbd import stamp_ns
-from seg_node.ros.rgbd_transforms import Transforms, pose_of
-from seg_node.timing import Recorder, Stopwatch
+from seg_node.ros.vehicle_inputs import VehicleInputs
+from seg_node.stamps import stamp_ns
+from seg_node.timing import Stopwatch
+from seg_node.transforms import Pose, optical_mount
 
 INPUT_QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 MAP_QOS = QoSProfile(
@@ -42,7 +47,7 @@ _TRACK_STEP_M = 0.5
 
 
 @dataclass(frozen=True)
-class _Frame:
+class _PointsFrame:
     """Lane points with the mask they are of."""
 
     cloud: PointCloud2
@@ -55,15 +60,24 @@ class LaneMapNode(Node):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('lane_map', **options)
-        declare(self, lane_map_parameters.PARAMETERS)
-        self._settings = lane_map_parameters.read(self)
+        parameters = ParameterSet(self, (LaneMapSettings,))
+        neighbours = declared(NodeSettings, *outputs.settings_kinds(), MappingSettings)
+        warn_of_unknown(
+            self, parameters.items.values(), lambda: [item.name for item in neighbours]
+        )
+        self._settings = parameters.of(LaneMapSettings)
         self._map = LaneMap(self._settings.options)
-        self._track = OdometryTrack()
-        self._queue: PoseQueue[_Frame] = PoseQueue(self._track)
+        self._mapper: Mapper[_PointsFrame] = Mapper(
+            self._map,
+            mount=self._camera_mount,
+            see=self._see,
+            placed=self._placed,
+            lost=self._complain,
+            jumped=self._on_jump,
+        )
         self._frame = self._child = ''
         self._way: list[tuple[float, float, float]] = []
-        self._counts: Counter[str] = Counter()
-        self._recorder = Recorder()
+        self._received = 0
         self._problem = ''
         self._heard_odometry = self._now()
         self._stamp: Any = None
@@ -72,25 +86,28 @@ class LaneMapNode(Node):
         self._sync = StampSynchronizer(('points', *masks))
         mount = self._settings.mount
         self._mount = None if mount is None else optical_mount(mount)
-        self._transforms = self._listen_to_tf()
+        self._inputs = VehicleInputs(
+            self,
+            self._on_pose,
+            self._settings.pose_source,
+            moving=(self._settings.odom_frame, self._settings.base_frame),
+            bolted=mount is None,
+            report=self._complain,
+        )
+        self._inputs.open()
+        if self._inputs.problem:
+            self.get_logger().warning(f'camera_mount: {self._inputs.problem}')
         self._subscribe()
         self._cloud = self.create_publisher(PointCloud2, '~/points', MAP_QOS)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_service(Trigger, '~/save', self._on_save)
-        self.create_service(Trigger, '~/reset', self._on_reset)
-        self.create_timer(self._settings.publish_period_s, self._publish_map)
-        self.create_timer(1.0, self._diagnose)
-
-    def _listen_to_tf(self) -> Transforms | None:
-        if self._settings.pose_source == 'tf':
-            return Transforms(self, self._on_transform)
-        if self._mount is not None:
-            return None
-        try:
-            return Transforms(self)
-        except ConfigError as error:
-            self.get_logger().warning(f'camera_mount: {error}')
-            return None
+        for name, answer in (('save', self._on_save), ('reset', self._on_reset)):
+            handler = guarded_service(self._complain, name, answer)
+            self.create_service(Trigger, f'~/{name}', handler)
+        for period, what, work in (
+            (self._settings.publish_period_s, 'map', self._publish_map),
+            (1.0, 'diagnostics', self._diagnose),
+        ):
+            self.create_timer(period, guarded(self._complain, what, work))
 
     def _subscribe(self) -> None:
         topics: list[tuple[Any, str, Any]] = [(PointCloud2, 'lane_points', self._on_points)]
@@ -99,15 +116,13 @@ class LaneMapNode(Node):
             topics.append(
                 (CameraInfo, 'camera_info', lambda message: self._offer('camera_info', message))
             )
-        if self._settings.pose_source == 'odometry':
-            topics.append((Odometry, 'odom', self._on_odometry))
         for kind, topic, callback in topics:
-            create_subscription(self, kind, topic, callback, INPUT_QOS)
+            create_subscription(self, kind, topic, callback, INPUT_QOS, self._complain)
 
     # -- inputs ------------------------------------------------------------------------------
 
     def _on_points(self, message: PointCloud2) -> None:
-        self._counts['received'] += 1
+        self._received += 1
         self._offer('points', message)
 
     def _offer(self, part: str, message: Any) -> None:
@@ -115,25 +130,8 @@ class LaneMapNode(Node):
         if whole is None:
             return
         cloud = whole['points']
-        self._queue.put(
-            stamp_ns(cloud), _Frame(cloud, whole.get('mask'), whole.get('camera_info'))
-        )
-        self._work()
-
-    def _on_odometry(self, message: Odometry) -> None:
-        pose = message.pose.pose
-        try:
-            found = pose_of(pose.position, pose.orientation)
-        except ConfigError as error:
-            self._say(f'odometry: {error}')
-            return
-        self._on_pose(message.header.frame_id, message.child_frame_id, stamp_ns(message), found)
-
-    def _on_transform(self, parent: str, child: str, stamp: Any, pose: Pose) -> None:
-        wanted = (self._settings.odom_frame, self._settings.base_frame)
-        if (parent.lstrip('/'), child.lstrip('/')) == wanted:
-            nanoseconds = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-            self._on_pose(parent, child, nanoseconds, pose)
+        frame = _PointsFrame(cloud, whole.get('mask'), whole.get('camera_info'))
+        self._mapper.put(stamp_ns(cloud), frame)
 
     def _on_pose(self, frame: str, child: str, stamp: int, pose: Pose) -> None:
         self._heard_odometry = self._now()
@@ -141,39 +139,25 @@ class LaneMapNode(Node):
             self._say(f'odometry: expected frame {self._frame}, got {frame}')
             return
         self._frame, self._child = frame, child
-        if not self._track.add(stamp, pose):
-            self._say(f'{self._track.problem}; nothing is added until it fits again, or ~/reset')
-        self._work()
+        self._mapper.move(stamp, pose)
+
+    def _on_jump(self, problem: str) -> None:
+        self._say(f'{problem}; nothing is added until it fits again, or ~/reset')
 
     # -- the map -----------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        """Add every frame whose pose is known by now."""
-        for placed in self._queue.ready():
-            if placed.pose is None:
-                self._lose(placed.cause, placed.reason)
-                continue
-            try:
-                self._add(placed.item, placed.pose)
-            except SegNodeError as error:
-                self._lose(getattr(error, 'cause', 'input'), str(error))
-
-    def _add(self, frame: _Frame, pose: Pose) -> None:
-        watch = Stopwatch()
-        camera = pose.matrix() @ self._camera_mount(frame.cloud.header.frame_id)
-        points = from_cloud(frame.cloud)
-        view = self._view(frame)
+    def _see(self, frame: _PointsFrame, watch: Stopwatch) -> Seen:
+        points, view = from_cloud(frame.cloud), self._view(frame)
         watch.lap('read')
-        self._map.update(points, camera, view)
-        watch.lap('update')
-        self._recorder.add_stages(watch)
-        self._counts['added'] += 1
+        return points, view
+
+    def _placed(self, frame: _PointsFrame, pose: Pose, camera: npt.NDArray[np.float64]) -> None:
         self._stamp = frame.cloud.header.stamp
         self._problem = ''
         if not self._way or math.dist(self._way[-1], pose.translation) > _TRACK_STEP_M:
             self._way.append(pose.translation)
 
-    def _view(self, frame: _Frame) -> View | None:
+    def _view(self, frame: _PointsFrame) -> Evidence | None:
         if frame.mask is None or frame.camera_info is None:
             return None
         info, mask = frame.camera_info, decode(frame.mask)
@@ -185,33 +169,32 @@ class LaneMapNode(Node):
                 'camera_info',
                 f'camera_info: expected {mask.width}x{mask.height} as the mask has, got {size}',
             )
-        settings = self._settings
-        return View(
+        settings, calibration = self._settings, calibration_of(info)
+        return Evidence(
             mask.pixels,
-            intrinsics(info),
+            calibration.intrinsics,
             settings.lane_ids,
             settings.road_ids,
-            distortion=tuple(map(float, info.d)),
-            model=info.distortion_model,
+            distortion=calibration.distortion,
         )
 
-    def _camera_mount(self, camera: str) -> npt.NDArray[np.float64]:
+    def _camera_mount(self, frame: _PointsFrame) -> npt.NDArray[np.float64]:
         """float64 (4, 4) optical frame -> moving frame."""
         if self._mount is not None:
             return self._mount
+        camera = frame.cloud.header.frame_id
         if camera.lstrip('/') == self._child.lstrip('/'):
             return np.eye(4)
-        found = self._transforms.lookup(self._child, camera) if self._transforms else None
-        if found is None:
+        mount = self._inputs.lookup(self._child, camera)
+        if mount is None:
             raise FrameError(
                 'camera_mount',
                 f'TF knows no way from {camera} to {self._child}: publish it, or set '
                 'camera_mount to parameters',
             )
-        return found
+        return mount
 
-    def _lose(self, cause: str, problem: str) -> None:
-        self._counts[f'lost_{cause}'] += 1
+    def _complain(self, cause: str, problem: str) -> None:
         self._say(problem)
 
     def _say(self, problem: str) -> None:
@@ -232,23 +215,18 @@ class LaneMapNode(Node):
     def save(self) -> str:
         """Save the map; one line about it. Raises `SegNodeError`."""
         track = np.asarray(self._way, np.float64).reshape(-1, 3)
-        folder, frame = self._settings.output_dir, self._frame or 'map'
+        folder, frame = self._settings.folder, self._frame or 'map'
         return f'saved {save_map(self._map, folder, frame_id=frame, track=track)}'
 
     def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        try:
-            response.message, response.success = self.save(), True
-        except SegNodeError as error:
-            response.message, response.success = str(error), False
+        response.message, response.success = self.save(), True
         self.get_logger().info(response.message)
         return response
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         frames = self._map.frames
-        self._map.reset()
-        self._track.reset()
+        self._mapper.reset()
         self._sync.clear()
-        self._queue.clear()
         self._way.clear()
         self._frame, self._problem, self._stamp, self._sent_frames = '', '', None, -1
         response.success, response.message = True, f'forgot the map of {frames} frames'
@@ -261,40 +239,35 @@ class LaneMapNode(Node):
             return
         try:
             self.get_logger().info(self.save())
-        except SegNodeError as error:
-            self.get_logger().error(str(error))
+        except Exception as error:
+            self.get_logger().error(cause_line(error))
 
     # -- diagnostics -------------------------------------------------------------------------
 
     def _diagnose(self) -> None:
         level, message = self._verdict()
-        counts = self._sync.counts()
+        counts, mapped, odometry = self._sync.counts(), self._mapper.counts, self._mapper.track
         details: dict[str, Any] = {
             'frame': self._frame,
-            'frames_received': self._counts['received'],
-            'frames_added': self._counts['added'],
-            'frames_waiting': len(self._queue) + counts.pending.get('points', 0),
+            'frames_received': self._received,
+            'frames_added': mapped['added'],
+            'frames_waiting': self._mapper.waiting + counts.pending.get('points', 0),
             'frames_lost_unmatched': counts.lost.get('points', 0),
         }
-        details |= {f'frames_{k}': n for k, n in sorted(self._counts.items()) if 'lost_' in k}
-        details |= {'odometry': self._track.state, 'odometry_jumps': self._track.jumps}
+        details |= {f'frames_{k}': n for k, n in sorted(mapped.items()) if 'lost_' in k}
+        details |= {'odometry': odometry.state, 'odometry_jumps': odometry.jumps}
         details |= {'voxels': len(self._map), 'memory_bytes': self._map.nbytes}
-        for stage, summary in self._recorder.summary().items():
-            details |= {f'{stage}_ms_{p}': f'{v:.3f}' for p, v in summary.items()}
-        status = DiagnosticStatus(
-            level=level,
-            name=f'{self.get_fully_qualified_name().lstrip("/")}: lane map',
-            message=message,
-            values=[KeyValue(key=key, value=str(value)) for key, value in details.items()],
-        )
+        details |= diagnostics.stage_values(self._mapper.recorder)
+        name = f'{self.get_fully_qualified_name().lstrip("/")}: lane map'
+        status = diagnostics.status(name, level, message, details)
         self._diagnostics.publish(diagnostics.array(self.get_clock().now().to_msg(), status))
 
     def _verdict(self) -> tuple[bytes, str]:
         error = DiagnosticStatus.ERROR
-        if not self._counts['received']:
+        if not self._received:
             return DiagnosticStatus.WARN, 'no lane points have come yet: is the topic right?'
-        if self._track.state == 'jumped':
-            return error, self._track.problem
+        if self._mapper.track.state == 'jumped':
+            return error, self._mapper.track.problem
         if self._now() - self._heard_odometry > _QUIET_S * 1e9:
             return error, 'no odometry comes: is the topic right?'
         if self._problem:

@@ -4,35 +4,57 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import rclpy
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from seg_node.errors import ConfigError, SegNodeError
-from seg_node.frames import fill_image, image_bytes
-from seg_node.geometry import Size
+from seg_node.camera.intrinsics import Intrinsics
+from seg_node.camera.size import Size
+from seg_node.errors import ConfigError, InputError, SegNodeError
+from seg_node.images.frames import fill_image, image_bytes
 from seg_node.ros.camera_info import scaled_camera_info
+from seg_node.ros.declared import declared, parameter
+from seg_node.ros.parameters import declare, read
 from seg_node.ros.qos import create_publisher
 from seg_node.sources import BagSource, Source, SourceFrame, open_source
 
-_PARAMETERS: tuple[tuple[str, Any, str], ...] = (
-    ('input', '', 'Picture, folder, video or bag to publish.'),
-    ('topic', '', 'Camera topic of a bag; empty: the first.'),
-    ('rate', 0.0, "Pictures a second; 0: the source's own, or 10."),
-    ('loop', False, 'Start again at the end.'),
-    ('resize', '', 'WIDTHxHEIGHT to publish at; empty: as it is.'),
-    ('frame_id', 'camera_optical_frame', 'frame_id of the messages (REP-103 optical axes).'),
-    ('fov_deg', 90.0, 'Horizontal field of view for camera_info where the source has none.'),
-    ('compressed', False, 'Publish image/compressed (JPEG) instead of image.'),
-    ('subscribers', 0, 'Wait for so many subscribers on the image before the first picture.'),
-    ('hold_s', 1.0, 'Seconds to stay alive after the last picture, so that readers get it.'),
-)
+
+@dataclass(frozen=True)
+class PlaySettings:
+    """Parameters of the node `play`."""
+
+    input: str = parameter('', 'Picture, folder, video or bag to publish.')
+    topic: str = parameter('', 'Camera topic of a bag; empty: by what the pictures are.')
+    rate: float = parameter(0.0, "Pictures a second; 0: the source's own, or 10.")
+    loop: bool = parameter(False, 'Start again at the end.', live=True)
+    resize: str = parameter('', 'WIDTHxHEIGHT to publish at; empty: as it is.')
+    frame_id: str = parameter(
+        'camera_optical_frame', 'frame_id of the messages (REP-103 optical axes).'
+    )
+    fov_deg: float = parameter(
+        90.0, 'Horizontal field of view for camera_info where the source has none.'
+    )
+    compressed: bool = parameter(False, 'Publish image/compressed (JPEG) instead of image.')
+    subscribers: int = parameter(
+        0, 'Wait for so many subscribers on the image before the first picture.', live=True
+    )
+    hold_s: float = parameter(
+        1.0,
+        'Seconds to stay alive after the last picture, so that readers get it.',
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        if not self.input:
+            raise ConfigError('input: expected a picture, folder, video or bag, got nothing')
+        if not 1.0 <= self.fov_deg < 180.0:
+            raise ConfigError(f'fov_deg: expected 1 to 180, got {self.fov_deg}')
 
 
 class PlayNode(Node):
@@ -40,24 +62,19 @@ class PlayNode(Node):
 
     def __init__(self, **options: Any) -> None:
         super().__init__('play', **options)
-        for name, default, description in _PARAMETERS:
-            self.declare_parameter(name, default, ParameterDescriptor(description=description))
-        if not self._value('input'):
-            raise ConfigError('input: expected a picture, folder, video or bag, got nothing')
-        self._source: Source = open_source(self._value('input'), self._value('topic') or None)
-        self._rate = self._value('rate') or self._source.rate or 10.0
+        declare(self, declared(PlaySettings))
+        settings = self._settings = read(self, PlaySettings)
+        self._source: Source = open_source(settings.input, settings.topic or None)
+        self._rate = settings.rate or self._source.rate or 10.0
         if not 0.01 <= self._rate <= 1000:
             raise ConfigError(f'rate: expected 0.01 to 1000 pictures a second, got {self._rate}')
-        if not 1.0 <= self._value('fov_deg') < 180.0:
-            raise ConfigError(f'fov_deg: expected 1 to 180, got {self._value("fov_deg")}')
-        resize = self._value('resize')
-        self._size = Size.parse(resize) if resize else None
-        self._recorded = (
-            self._source.camera_info() if isinstance(self._source, BagSource) else None
-        )
-        compressed = self._value('compressed')
+        self._size = Size.parse(settings.resize) if settings.resize else None
+        self._recorded = None
+        if isinstance(self._source, BagSource):
+            self.get_logger().info(f'camera: {self._source.camera}')
+            self._recorded = self._source.camera_info()
         self._images = self._publisher(
-            CompressedImage if compressed else Image, 'image/compressed' if compressed else 'image'
+            *((CompressedImage, 'image/compressed') if settings.compressed else (Image, 'image'))
         )
         self._infos = self._publisher(CameraInfo, 'camera_info')
         self._stopping = threading.Event()
@@ -74,8 +91,9 @@ class PlayNode(Node):
         self._stopping.set()
         self._thread.join()
 
-    def _value(self, name: str) -> Any:
-        return self.get_parameter(name).value
+    def _now(self) -> PlaySettings:
+        """The parameters as they are now: some may change while pictures go out."""
+        return read(self, PlaySettings)
 
     def _publisher(self, kind: Any, topic: str) -> Any:
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -83,13 +101,13 @@ class PlayNode(Node):
 
     def _play(self) -> None:
         try:
-            while self._images.get_subscription_count() < self._value('subscribers'):
+            while self._images.get_subscription_count() < self._now().subscribers:
                 if self._stopping.wait(0.05):
                     return
             self._publish_all()
             if not self._stopping.is_set():
                 self.get_logger().info(f'{self.published} pictures published, the end')
-                self._stopping.wait(self._value('hold_s'))
+                self._stopping.wait(self._now().hold_s)
         except SegNodeError as error:
             self.problem = str(error)
             self.get_logger().error(str(error))
@@ -99,16 +117,20 @@ class PlayNode(Node):
         finally:
             rclpy.try_shutdown()
 
+    def _complain(self, error: InputError) -> None:
+        self.problem = str(error)
+        self.get_logger().error(self.problem)
+
     def _publish_all(self) -> None:
         due = time.monotonic()
         while True:
-            for item in self._source:
+            for item in self._source.frames(self._complain):
                 due = max(due, time.monotonic() - 1.0)  # no burst after a long pause
                 if self._stopping.wait(max(0.0, due - time.monotonic())):
                     return
                 self._publish(item)
                 due += 1.0 / self._rate
-            if not self._value('loop'):
+            if not self._now().loop:
                 return
 
     def _publish(self, item: SourceFrame) -> None:
@@ -118,9 +140,9 @@ class PlayNode(Node):
             pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
         info = self._camera_info(Size.of(pixels))
         info.header.stamp = self.get_clock().now().to_msg()
-        info.header.frame_id = self._value('frame_id')
+        info.header.frame_id = self._settings.frame_id
         self._infos.publish(info)
-        if self._value('compressed'):
+        if self._settings.compressed:
             _, jpeg = cv2.imencode('.jpg', pixels, (cv2.IMWRITE_JPEG_QUALITY, 92))
             message = CompressedImage(header=info.header, format='bgr8; jpeg compressed bgr8')
             message.data = image_bytes(np.asarray(jpeg))
@@ -134,21 +156,16 @@ class PlayNode(Node):
             return scaled_camera_info(
                 _as_message(self._recorded), CameraInfo().header, (size.height, size.width)
             )
-        return pinhole_camera_info(size, float(self._value('fov_deg')))
+        return pinhole_camera_info(size, float(self._settings.fov_deg))
 
 
 def pinhole_camera_info(size: Size, fov_deg: float) -> CameraInfo:
-    """An ideal pinhole camera of a horizontal field of view, principal point in the middle.
-
-    The middle of a picture of even width lies between two pixel centres, at width / 2 - 0.5.
-    """
-    focal = size.width / (2.0 * np.tan(np.radians(fov_deg) / 2.0))
-    cx, cy = size.width / 2.0 - 0.5, size.height / 2.0 - 0.5
+    """An ideal pinhole camera of a horizontal field of view; see `Intrinsics.pinhole`."""
+    ideal = Intrinsics.pinhole(size, fov_deg)
     info = CameraInfo(width=size.width, height=size.height, distortion_model='plumb_bob')
     info.d = [0.0] * 5
-    info.k = [focal, 0.0, cx, 0.0, focal, cy, 0.0, 0.0, 1.0]
+    info.k, info.p = list(ideal.k), list(ideal.p)
     info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-    info.p = [focal, 0.0, cx, 0.0, 0.0, focal, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
     return info
 
 
@@ -171,14 +188,14 @@ def main(args: list[str] | None = None) -> int:
     """Entry of `ros2 run seg_node play`; 1 when the source broke."""
     from seg_node.ros.process import run_node
 
-    made: list[PlayNode] = []
+    nodes: list[PlayNode] = []
 
     def make() -> PlayNode:
-        made.append(PlayNode())
-        return made[0]
+        nodes.append(PlayNode())
+        return nodes[0]
 
     status = run_node(make, args)
-    return 1 if made and made[0].problem else status
+    return 1 if nodes and nodes[0].problem else status
 
 
 if __name__ == '__main__':

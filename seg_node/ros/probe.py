@@ -15,10 +15,11 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
+from seg_node.camera.size import Size
 from seg_node.errors import InputError
-from seg_node.frames import fill_image
-from seg_node.geometry import Size
+from seg_node.images.frames import fill_image
 from seg_node.ros.play_node import pinhole_camera_info
+from seg_node.stamps import stamp_ns
 
 RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 Array = npt.NDArray[np.uint8]
@@ -33,7 +34,7 @@ class Trip:
     latency_ms: list[float] = field(default_factory=list)
 
 
-class Probe(Node):
+class LatencyProbe(Node):
     """Publishes `image` and `camera_info`, subscribes the topic `answer` (a mask or an echo).
 
     `on_answer` gets each answer and the frame it belongs to.
@@ -70,8 +71,8 @@ class Probe(Node):
             time.sleep(0.02)
         raise InputError(f'{self._answer}: expected a running node, none after {timeout_s:.0f} s')
 
-    def warm_up(self, pixels: Array, timeout_s: float = 20.0) -> None:
-        """Send frames until the first answer: both directions are then connected.
+    def warm_up(self, pixels: Array, timeout_s: float = 20.0, every_s: float = 0.1) -> None:
+        """Send frames, one `every_s`, until the first answer: both directions are then connected.
 
         They do not count. Raises `InputError` when no answer comes in time.
         """
@@ -80,7 +81,7 @@ class Probe(Node):
             if time.monotonic() > end:
                 raise InputError(f'{self._answer}: no answer after {timeout_s:.0f} s')
             self.send(pixels)
-            time.sleep(0.1)
+            time.sleep(every_s)
         with self._lock:
             self._flying.clear()
         self.trip = Trip()
@@ -112,15 +113,14 @@ class Probe(Node):
 
     def _on_message(self, message: Image) -> None:
         arrived = time.perf_counter()
-        stamp = message.header.stamp
         with self._lock:
-            found = self._flying.pop(stamp.sec * 1_000_000_000 + stamp.nanosec, None)
-        if found is None:
+            sent = self._flying.pop(stamp_ns(message), None)
+        if sent is None:
             return
         self.trip.answered += 1
-        self.trip.latency_ms.append((arrived - found[0]) * 1e3)
+        self.trip.latency_ms.append((arrived - sent[0]) * 1e3)
         if self._on_answer is not None:
-            self._on_answer(message, found[1])
+            self._on_answer(message, sent[1])
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -11,37 +11,55 @@ from typing import Any
 import rclpy
 from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions, install_signal_handlers
 
-from seg_node.errors import ConfigError, SegNodeError
-from seg_node.ros.dds import tune_allocator, use_shipped_profile
+from seg_node.errors import ConfigError, SegNodeError, cause_line, first_line
+from seg_node.shared_memory import clear_dead, own_port
+from seg_node.transport import use_shipped_profile
+from seg_node.tuning import tune_allocator
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
-def _made(make: Callable[[], Any], args: list[str] | None) -> Any:
-    """Start rclpy and make the node; what it says of bad arguments is a `ConfigError`."""
+def _initialise(args: list[str] | None) -> None:
+    """Start rclpy; what it says of bad arguments is a `ConfigError`."""
     try:
-        rclpy.init(args=args)
+        # Its handlers end the context at once, and what is created in it just then can crash: they
+        # come when the node spins.
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:
-        raise ConfigError(f'ROS arguments: {_first_line(error)}') from None
+        raise ConfigError(f'ROS arguments: {first_line(error)}') from None
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    """The node; what rclpy says of its name or parameters is a `ConfigError`."""
     try:
         return make()
     except (ParameterException, NameValidationException) as error:
-        raise ConfigError(f'ROS arguments: {_first_line(error)}') from None
+        raise ConfigError(f'ROS arguments: {first_line(error)}') from None
 
 
 def _interrupt_once() -> None:
-    """Let the first Ctrl-C be the only one: a second would interrupt what winds up."""
+    """Let the first Ctrl-C or SIGTERM be the only one: a second would interrupt what winds up."""
 
     def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, interrupt)
+        for number in _ENDING:
+            signal.signal(number, interrupt)
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__
+def _wind_up(node: Any) -> None:
+    try:
+        if hasattr(node, 'stop'):
+            node.stop()
+        node.destroy_node()
+    except Exception as error:
+        if rclpy.ok():
+            print(f'error: {cause_line(error)}', file=sys.stderr)
 
 
 def run_node(make: Callable[[], Any], args: list[str] | None = None) -> int:
@@ -51,28 +69,38 @@ def run_node(make: Callable[[], Any], args: list[str] | None = None) -> int:
     is destroyed, where it has them. Ctrl-C ends with 0: under launch two SIGINT arrive, so further
     ones are ignored while the node winds up.
     """
+    clear_dead()
     use_shipped_profile()
     tune_allocator()
     _interrupt_once()
     node = None
     status = 0
+    initialised = False
     try:
-        node = _made(make, args)
+        with own_port():
+            _initialise(args)
+            initialised = True
+            node = _made(make)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         if hasattr(node, 'start'):
             node.start()
+        install_signal_handlers()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except SegNodeError as error:
         print(f'error: {error}', file=sys.stderr)
         status = 1
+    except Exception as error:
+        # rclpy's own handlers of Ctrl-C and SIGTERM end the context, whatever is made in it then.
+        if not initialised or rclpy.ok():
+            print(f'error: {cause_line(error)}', file=sys.stderr)
+            status = 1
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
         if node is not None:
-            if hasattr(node, 'stop'):
-                node.stop()
-            node.destroy_node()
+            _wind_up(node)
         rclpy.try_shutdown()
     return status

@@ -16,24 +16,41 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import InvalidQoSProfileException, QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 
-from seg_node.errors import ConfigError
+from seg_node.errors import ConfigError, first_line
+from seg_node.ros.guard import Report, guarded
 
 
-def create_publisher(node: Any, kind: Any, topic: str, qos: QoSProfile) -> Any:
-    """A publisher, a lifecycle one on a lifecycle node. Raises `ConfigError`."""
+def create_publisher(node: Any, kind: Any, topic: str, qos: QoSProfile, **options: Any) -> Any:
+    """A publisher, a lifecycle one on a lifecycle node. Raises `ConfigError`.
+
+    `options` go to rclpy, for example `event_callbacks`.
+    """
     lifecycle = isinstance(node, LifecycleNode)
     create = node.create_lifecycle_publisher if lifecycle else node.create_publisher
     with _named(node, topic):
-        return create(kind, topic, copy.copy(qos), qos_overriding_options=_options())
+        return create(kind, topic, copy.copy(qos), qos_overriding_options=_options(), **options)
 
 
 def create_subscription(
-    node: Any, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile
+    node: Any,
+    kind: Any,
+    topic: str,
+    callback: Callable[[Any], None],
+    qos: QoSProfile,
+    report: Report | None = None,
 ) -> Any:
-    """A subscription. Raises `ConfigError`."""
+    """A subscription. Raises `ConfigError`.
+
+    `report(cause, line)` gets what the callback raises; without it the node's log does.
+    """
+    warn = report or (lambda _, line: node.get_logger().warning(line, throttle_duration_sec=2.0))
     with _named(node, topic):
         return node.create_subscription(
-            kind, topic, callback, copy.copy(qos), qos_overriding_options=_options()
+            kind,
+            topic,
+            guarded(warn, topic, callback),
+            copy.copy(qos),
+            qos_overriding_options=_options(),
         )
 
 
@@ -60,5 +77,5 @@ def _named(node: Any, topic: str) -> Iterator[None]:
         TypeError,
         AttributeError,
     ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise ConfigError(f'qos_overrides.{node.resolve_topic_name(topic)}: {reason}') from None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -16,6 +15,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
 from seg_node.errors import InputError
+from seg_node.joining import StampSynchronizer
+from seg_node.stamps import stamp_ns
 
 RELIABLE = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 _MAX_OPEN = 120
@@ -23,7 +24,7 @@ _MAX_OPEN = 120
 
 
 @dataclass(frozen=True)
-class Topics:
+class RecordedTopics:
     """What to listen to. `truth` (semantic tags) and `depth` join a set where named."""
 
     image: str
@@ -34,12 +35,12 @@ class Topics:
     odometry: str | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class FrameSet:
     """Messages of one stamp, by role, and when each arrived (s, monotonic)."""
 
-    messages: dict[str, Any] = field(default_factory=dict)
-    arrived: dict[str, float] = field(default_factory=dict)
+    messages: dict[str, Any]
+    arrived: dict[str, float]
 
     @property
     def latency_ms(self) -> float:
@@ -47,7 +48,7 @@ class FrameSet:
         return (self.arrived['mask'] - self.arrived['image']) * 1e3
 
 
-class Recorder(Node):
+class DriveRecorder(Node):
     """Collects whole sets: image, camera_info, mask, and truth and depth where asked for.
 
     `on_message(topic, kind, message)` gets every message as it comes, for a bag.
@@ -55,19 +56,18 @@ class Recorder(Node):
 
     def __init__(
         self,
-        topics: Topics,
+        topics: RecordedTopics,
         on_message: Callable[[str, Any, Any], None] | None = None,
     ) -> None:
         super().__init__('seg_node_recorder')
         self._topics = topics
         self._on_message = on_message
-        self._open: dict[int, FrameSet] = {}
         self._whole: queue.SimpleQueue[FrameSet] = queue.SimpleQueue()
-        self._lock = threading.Lock()
         self.diagnostics: dict[str, str] = {}
         roles = {'image': Image, 'mask': Image, 'camera_info': CameraInfo}
         roles |= {'truth': Image, 'depth': Image}
-        self._roles = {role for role in roles if getattr(topics, role)}
+        self._roles = [role for role in roles if getattr(topics, role)]
+        self._sync = StampSynchronizer(self._roles, keep=_MAX_OPEN)
         for role in self._roles:
             self._listen(role, roles[role], getattr(topics, role))
         if topics.odometry:
@@ -81,9 +81,9 @@ class Recorder(Node):
 
         `check` is called meanwhile and may raise, for example because a process has ended.
         """
-        wanted = (self._topics.image, self._topics.mask)
+        topics = (self._topics.image, self._topics.mask)
         end = time.monotonic() + timeout_s
-        while missing := [topic for topic in wanted if not self.count_publishers(topic)]:
+        while missing := [topic for topic in topics if not self.count_publishers(topic)]:
             if time.monotonic() > end:
                 raise InputError(f'{missing[0]}: no publisher after {timeout_s:.0f} s')
             check()
@@ -121,16 +121,10 @@ class Recorder(Node):
     def _on_role(self, role: str, message: Any) -> None:
         if role not in self._roles:
             return
-        stamp = message.header.stamp
-        key = stamp.sec * 1_000_000_000 + stamp.nanosec
-        with self._lock:
-            found = self._open.setdefault(key, FrameSet())
-            found.messages[role] = message
-            found.arrived[role] = time.monotonic()
-            if self._roles <= found.messages.keys():
-                self._whole.put(self._open.pop(key))
-            while len(self._open) > _MAX_OPEN:
-                self._open.pop(next(iter(self._open)))
+        whole = self._sync.offer(role, stamp_ns(message), (message, time.monotonic()))
+        if whole is not None:
+            messages = {role: message for role, (message, _) in whole.items()}
+            self._whole.put(FrameSet(messages, {role: at for role, (_, at) in whole.items()}))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

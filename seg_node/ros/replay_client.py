@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -19,10 +16,10 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from seg_node.frames import image_bytes
-from seg_node.replay.digest import mask_digest
-from seg_node.ros.dds import tune_allocator, use_shipped_profile
-from seg_node.ros.session import spinning
+from seg_node.bags.digest import mask_digest
+from seg_node.images.frames import image_bytes
+from seg_node.ros.session import named_graph, spinning
+from seg_node.stamps import nanoseconds
 
 _QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -88,7 +85,7 @@ class ReplayClient(Node):
 
     def _on_mask(self, message: Image) -> None:
         now = time.monotonic()
-        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        stamp = nanoseconds(message.header.stamp)
         digest = mask_digest(np.frombuffer(message.data, np.uint8))
         with self._changed:
             if stamp in self._sent:
@@ -100,13 +97,7 @@ class ReplayClient(Node):
 @contextmanager
 def replay_client(image_topic: str, mask_topic: str, compressed: bool) -> Iterator[ReplayClient]:
     """A spinning client in the ROS graph that the environment names."""
-    os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
-    use_shipped_profile()
-    tune_allocator()
-    rclpy.init(args=[])
-    try:
+    with named_graph():
         client = ReplayClient(image_topic, mask_topic, compressed)
         with spinning(client):
             yield client
-    finally:
-        rclpy.try_shutdown()

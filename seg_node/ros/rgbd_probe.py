@@ -17,21 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from seg_node.camera.size import Size
 from seg_node.errors import InputError, SegNodeError
 from seg_node.files import write_json
-from seg_node.frames import fill_image
-from seg_node.geometry import Size
+from seg_node.images.frames import fill_image
 from seg_node.progress import track
 from seg_node.ros.play_node import pinhole_camera_info
-from seg_node.ros.rgbd import stamp_ns
 from seg_node.ros.session import ensure_running, node_process, private_graph, spinning
+from seg_node.stamps import stamp_ns
 from seg_node.timing import percentiles
 
 RTABMAP_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -49,6 +48,9 @@ _PARTS = (
 class ExactConsumer:
     """Takes sets of equal stamps, as `message_filters::TimeSynchronizer` does for RTAB-Map.
 
+    Not by `StampSynchronizer`, which gives up what is older than a whole set: `incomplete` keeps
+    it by stamp, for that is what is counted here.
+
     `on_set(stamp_ns, set)` gets each whole set, by the parts' topic names below `prefix`.
     """
 
@@ -63,11 +65,11 @@ class ExactConsumer:
     def _taker(self, name: str) -> Callable[[Any], None]:
         def take(message: Any) -> None:
             stamp = stamp_ns(message)
-            found = self.incomplete[stamp]
-            found[name] = message
-            if len(found) == len(_PARTS):
+            parts = self.incomplete[stamp]
+            parts[name] = message
+            if len(parts) == len(_PARTS):
                 del self.incomplete[stamp]
-                self._on_set(stamp, found)
+                self._on_set(stamp, parts)
 
         return take
 
@@ -90,7 +92,7 @@ def refusal(whole: dict[str, Any]) -> str:
     return ''
 
 
-class Probe(Node):
+class RgbdProbe(Node):
     """A camera with depth, and consumers of the sets."""
 
     def __init__(self, consumers: int, prefix: str = '/seg_node') -> None:
@@ -171,7 +173,7 @@ class Probe(Node):
                 consumer.incomplete.clear()
 
 
-def figures(probe: Probe) -> dict[str, Any]:
+def figures(probe: RgbdProbe) -> dict[str, Any]:
     """What came of the frames sent."""
     sent = probe.sent
     whole = [sum(stamp in sets for stamp in sent) for sets in probe.sets]
@@ -210,7 +212,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, private_graph():
         log = Path(folder) / 'seg_node.log'
         with node_process('seg_node.ros.node', arguments, log) as process:
-            probe = Probe(options.consumers)
+            probe = RgbdProbe(options.consumers)
             with spinning(probe):
                 scenes = [scene(i, size) for i in range(20)]
                 probe.connect(lambda: ensure_running(process, log), *scenes[0])
@@ -242,19 +244,17 @@ def main() -> int:
     parser.add_argument('--json', type=Path, metavar='FILE', help='write figures')
     options = parser.parse_args()
     try:
-        found = run(options)
+        result = run(options)
     except SegNodeError as error:
         print(f'error: {error}')
         return 1
-    for name, value in found.items():
+    for name, value in result.items():
         print(f'{name}: {value}')
     if options.json:
-        write_json(options.json, found)
-    whole = all(count == found['sent'] for count in found['whole_sets'])
-    return 0 if whole and not found['refused'] else 1
+        write_json(options.json, result)
+    whole = all(count == result['sent'] for count in result['whole_sets'])
+    return 0 if whole and not result['refused'] else 1
 
 
 if __name__ == '__main__':
-    status = main()
-    rclpy.try_shutdown()
-    raise SystemExit(status)
+    raise SystemExit(main())

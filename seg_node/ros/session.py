@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
-from seg_node.errors import InputError
-from seg_node.ros.dds import tune_allocator, use_shipped_profile
+from seg_node.children import child_environment
+from seg_node.errors import InputError, last_line
+from seg_node.shared_memory import clear_dead
+from seg_node.transport import use_shipped_profile
+from seg_node.tuning import tune_allocator
 
 
 @contextlib.contextmanager
@@ -28,10 +32,19 @@ def private_graph() -> Iterator[None]:
     """
     os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(80, 99)))
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    with named_graph():
+        yield
+
+
+@contextlib.contextmanager
+def named_graph() -> Iterator[None]:
+    """rclpy on the ROS graph that the environment names."""
     os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
+    clear_dead()
     use_shipped_profile()
     tune_allocator()
-    rclpy.init(args=[])
+    # Ctrl-C is this process's to handle: rclpy's own handler would end the graph under its feet.
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         yield
     finally:
@@ -46,7 +59,10 @@ def node_process(
     with contextlib.ExitStack() as stack:
         output: IO[str] | None = stack.enter_context(log.open('w')) if log is not None else None
         process = subprocess.Popen(
-            [sys.executable, '-m', module, *arguments], stdout=output, stderr=output
+            [sys.executable, '-m', module, *arguments],
+            stdout=output,
+            stderr=output,
+            env=child_environment(),
         )
         try:
             yield process
@@ -63,8 +79,7 @@ def ensure_running(process: subprocess.Popen[Any], log: Path) -> None:
     """Raise `InputError` with the last line of its log when a node's process has ended."""
     if process.poll() is None:
         return
-    lines = log.read_text(encoding='utf-8', errors='replace').strip().splitlines()
-    reason = lines[-1] if lines else 'it said nothing'
+    reason = last_line(log.read_text(encoding='utf-8', errors='replace')) or 'it said nothing'
     raise InputError(f'{log.stem} ended with status {process.returncode}: {reason}')
 
 
@@ -73,7 +88,12 @@ def spinning(node: Any) -> Iterator[None]:
     """Spin `node` in a thread of its own, and destroy it at the end."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, daemon=True)
+
+    def spin() -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            executor.spin()
+
+    thread = threading.Thread(target=spin, daemon=True)
     thread.start()
     try:
         yield

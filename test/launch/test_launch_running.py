@@ -2,112 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
 import socket
-import subprocess
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import psutil
 import pytest
+from interrupts import interrupt_starts
+from launched import ENVIRONMENT, LIMIT_S, free_port, launched, skip_without_ros2
 
-pytest.importorskip('launch_ros')
-packages = pytest.importorskip('ament_index_python.packages')
-if shutil.which('ros2') is None:
-    pytest.skip('no ros2 on the PATH', allow_module_level=True)
-try:
-    packages.get_package_prefix('seg_node')
-except packages.PackageNotFoundError:
-    pytest.skip('seg_node is not built by colcon', allow_module_level=True)
+packages = skip_without_ros2()
 
-LIMIT_S = 90.0
-ENVIRONMENT = {
-    **os.environ,
-    'ROS_DOMAIN_ID': '48',
-    'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-}
-
-
-class Launched:
-    """A running `ros2 launch` with what it has said so far."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.lines: list[str] = []
-        self._family: dict[int, psutil.Process] = {}
-        self._changed = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    @property
-    def said(self) -> str:
-        """Everything on standard output and error."""
-        return ''.join(self.lines)
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            with self._changed:
-                self.lines.append(line)
-                self._changed.notify_all()
-        with self._changed:
-            self._changed.notify_all()
-
-    def wait_for(self, *texts: str) -> None:
-        """Until every text has been said; fails when the launch ends before."""
-        deadline = time.monotonic() + LIMIT_S
-        with self._changed:
-            while not all(text in self.said for text in texts):
-                left = deadline - time.monotonic()
-                assert left > 0 and self._reader.is_alive(), f'no {texts} in:\n{self.said}'
-                self._changed.wait(min(left, 0.5))
-        self._remember_family()
-
-    def _remember_family(self) -> None:
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            self._family[child.pid] = child
-
-    def interrupt(self) -> None:
-        """Ctrl-C in a terminal: the whole process group gets it."""
-        self._remember_family()
-        os.killpg(self.process.pid, signal.SIGINT)
-
-    def end(self) -> int:
-        """The exit status, once everything has ended."""
-        status = self.process.wait(LIMIT_S)
-        self._reader.join()
-        return status
-
-    def left_behind(self) -> list[psutil.Process]:
-        """Processes seen that are still there."""
-        return psutil.wait_procs(list(self._family.values()), timeout=10)[1]
-
-
-@contextmanager
-def launched(folder: Path, *arguments: str) -> Iterator[Launched]:
-    process = subprocess.Popen(
-        ['ros2', 'launch', 'seg_node', *arguments],
-        cwd=folder,
-        env={**ENVIRONMENT, 'ROS_LOG_DIR': str(folder / 'log')},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    running = Launched(process)
-    try:
-        yield running
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+REPOSITORY = Path(__file__).resolve().parents[2]
+RIG = REPOSITORY / 'config' / 'rig.json'
+THREE = REPOSITORY / 'config' / 'rig_three.json'
+CAMERAS = ('rgb_front', 'rgb_left', 'rgb_right')
 
 
 @pytest.fixture
@@ -118,18 +31,6 @@ def pictures(tmp_path: Path) -> Path:
         picture = np.full((90, 160, 3), 10 * index, np.uint8)
         cv2.imwrite(str(folder / f'{index:03}.png'), picture)
     return folder
-
-
-def free_port() -> int:
-    for port in range(23100, 23200, 4):
-        with socket.socket() as probe, socket.socket() as beside:
-            try:
-                probe.bind(('127.0.0.1', port))
-                beside.bind(('127.0.0.1', port + 1))
-            except OSError:
-                continue
-            return port
-    raise AssertionError('no free port')
 
 
 def test_replay_ends_by_itself(tmp_path: Path, pictures: Path, contract_model: Path) -> None:
@@ -168,6 +69,148 @@ def test_carla_drives_in_the_embedded_town(tmp_path: Path, contract_model: Path)
         assert not running.left_behind()
 
 
+@contextmanager
+def masks_of(node: str) -> Iterator[Callable[[], None]]:
+    """Reads masks; what it gives waits for three more of them."""
+    rclpy = pytest.importorskip('rclpy')
+    from rclpy.executors import SingleThreadedExecutor
+    from sensor_msgs.msg import Image
+
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=int(ENVIRONMENT['ROS_DOMAIN_ID']))
+    reader = rclpy.create_node('mask_reader', context=context)
+    stamps: list[Any] = []
+    reader.create_subscription(Image, f'{node}/mask', lambda m: stamps.append(m.header.stamp), 1)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(reader)
+
+    def more() -> None:
+        wanted = len(stamps) + 4  # one may have waited here
+        deadline = time.monotonic() + LIMIT_S
+        while len(stamps) < wanted:
+            assert time.monotonic() < deadline, f'{len(stamps)} masks, expected {wanted}'
+            executor.spin_once(0.2)
+
+    try:
+        yield more
+    finally:
+        executor.shutdown()
+        reader.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def test_every_camera_of_the_rig_has_masks(tmp_path: Path, contract_model: Path) -> None:
+    pytest.importorskip('carla')
+    arguments = (
+        f'port:={free_port()}', 'town:=Highway', 'traffic:=0', 'fps:=5', f'rig:={THREE}',
+        f'model:={contract_model}',
+    )  # fmt: skip
+    with launched(tmp_path, 'carla.launch.py', *arguments) as running, ExitStack() as stack:
+        waits = [stack.enter_context(masks_of(f'/seg_node/{camera}')) for camera in CAMERAS]
+        running.wait_for('driving in Highway', 'active: waiting for frames')
+        for more in waits:
+            more()
+        running.interrupt()
+        assert running.end() == 0
+        assert not running.left_behind()
+
+
+@pytest.mark.timeout(420)  # three starts of the server and the node
+def test_respawn_brings_server_source_and_node_back_and_masks_flow_again(
+    tmp_path: Path, contract_model: Path
+) -> None:
+    pytest.importorskip('carla')
+    arguments = (
+        f'port:={free_port()}', 'traffic:=0', 'fps:=5', 'use_respawn:=True', 'rig:=' + str(RIG),
+        f'model:={contract_model}',
+    )  # fmt: skip
+    with (
+        launched(tmp_path, 'carla.launch.py', *arguments) as running,
+        masks_of('/seg_node') as more,
+    ):
+        running.wait_for('driving in Grid', 'active: waiting for frames')
+        more()
+        for word in ('carla_server', '__node:=carla_source', '__node:=seg_node'):
+            sign = 'waiting for frames' if word.endswith('seg_node') else 'driving in Grid'
+            running.child(word).kill()
+            running.wait_for(sign, again=True)
+            more()
+        running.interrupt()
+        assert running.end() == 0
+        assert not running.left_behind()
+
+
+def test_a_pushed_namespace_is_everybodys(
+    tmp_path: Path, pictures: Path, contract_model: Path
+) -> None:
+    """As nav2's bringup does it: pushed, and handed on as an argument of the same name."""
+    outer = tmp_path / 'outer.launch.py'
+    inner = REPOSITORY / 'launch' / 'replay.launch.py'
+    outer.write_text(
+        'from launch import LaunchDescription\n'
+        'from launch.actions import DeclareLaunchArgument, GroupAction\n'
+        'from launch.actions import IncludeLaunchDescription\n'
+        'from launch.launch_description_sources import PythonLaunchDescriptionSource\n'
+        'from launch.substitutions import LaunchConfiguration\n'
+        'from launch_ros.actions import PushRosNamespace\n'
+        'def generate_launch_description():\n'
+        "    given = {'player': 'play', 'use_sim_time': 'False', 'nav2': 'True'}\n"
+        f"    given |= {{'input': {str(pictures)!r}, 'model': {str(contract_model)!r}}}\n"
+        f'    source = PythonLaunchDescriptionSource({str(inner)!r})\n'
+        '    return LaunchDescription([\n'
+        "        DeclareLaunchArgument('namespace'),\n"
+        "        GroupAction([PushRosNamespace(LaunchConfiguration('namespace')),\n"
+        '            IncludeLaunchDescription(source, launch_arguments=given.items())])])\n'
+    )
+    with launched(tmp_path, str(outer), 'namespace:=robot1') as running:
+        running.wait_for('waiting for frames on /robot1/image', '12 pictures published')
+        assert running.end() == 0
+        assert not running.left_behind()
+
+
+def test_topics_of_nav2_are_in_the_namespace(tmp_path: Path, contract_model: Path) -> None:
+    rclpy = pytest.importorskip('rclpy')
+    arguments = (f'model:={contract_model}', 'namespace:=/robot1', 'nav2:=1')
+    with launched(tmp_path, 'camera.launch.py', *arguments) as running:
+        running.wait_for('waiting for frames on /robot1/image_raw')
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=int(ENVIRONMENT['ROS_DOMAIN_ID']))
+        looking = rclpy.create_node('looking', context=context)
+        deadline = time.monotonic() + LIMIT_S
+        while not looking.count_publishers('/robot1/segmentation/mask'):
+            assert time.monotonic() < deadline, looking.get_topic_names_and_types()
+            time.sleep(0.1)
+        topics = [name for name, _ in looking.get_topic_names_and_types()]
+        looking.destroy_node()
+        rclpy.shutdown(context=context)
+        assert '/robot1/segmentation/confidence' in topics
+        assert not [name for name in topics if name.startswith('/segmentation')]
+        running.interrupt()
+        assert running.end() == 0
+
+
+def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path, contract_model: Path) -> None:
+    """A few of the fifty that `python test/launch/interrupts.py 50` does."""
+    pytest.importorskip('carla')
+    assert interrupt_starts(tmp_path, contract_model, times=4, seed=1) == []
+
+
+def test_a_node_that_fails_ends_the_launch(tmp_path: Path, contract_model: Path) -> None:
+    with launched(tmp_path, 'camera.launch.py', f'model:={contract_model}') as running:
+        running.wait_for('waiting for frames')
+        running.child('__node:=seg_node').kill()
+        assert running.end() == 1
+        assert 'ended with status -9' in running.said
+
+
+def test_home_is_known(tmp_path: Path, contract_model: Path, monkeypatch) -> None:
+    monkeypatch.setitem(ENVIRONMENT, 'HOME', str(contract_model.parent))
+    with launched(tmp_path, 'camera.launch.py', f'model:=~/{contract_model.name}') as running:
+        running.wait_for('model green_red')
+        running.interrupt()
+        assert running.end() == 0
+
+
 @pytest.mark.parametrize(
     ('arguments', 'complaint'),
     [
@@ -177,12 +220,33 @@ def test_carla_drives_in_the_embedded_town(tmp_path: Path, contract_model: Path)
         (('camera.launch.py', 'model:=no.onnx'), 'model: expected a model file, there is no'),
         (('carla.launch.py', 'model:=no.onnx'), 'model: expected a model file, there is no'),
         (('carla.launch.py', 'port:=abc'), 'port: expected a whole number'),
+        (('carla.launch.py', 'weather:=Rainy'), "weather 'Rainy': expected NAME=VALUE"),
+        (('carla.launch.py', 'fps:=0'), 'fps'),
+        (('carla.launch.py', 'town:=Nowhere'), 'town: expected one of Highway'),
+        (('carla.launch.py', 'port:=TAKEN'), 'TAKEN on 127.0.0.1: Address already in use'),
+        (('carla.launch.py', 'model:=CORRUPT'), 'CORRUPT: not a readable ONNX file'),
+        (('camera.launch.py', 'model:=CORRUPT'), 'CORRUPT: not a readable ONNX file'),
+        (('camera.launch.py', 'params_file:=OF_CORRUPT'), 'CORRUPT: not a readable ONNX file'),
+        (('camera.launch.py', 'use_sim_time:=perhaps'), 'Argument "use_sim_time" provided'),
+        (('camera.launch.py', 'rvizz:=true'), 'no such argument; did you mean rviz?'),
+        (('carla.launch.py', 'mod:=lane_rgb'), 'no such argument; did you mean mode'),
     ],
 )
 def test_a_wrong_argument_is_one_line(
     tmp_path: Path, arguments: tuple[str, ...], complaint: str
 ) -> None:
-    with launched(tmp_path, *arguments) as running:
+    """Before anything is started."""
+    corrupt = tmp_path / 'corrupt.onnx'
+    corrupt.write_bytes(bytes(range(256)))
+    file = tmp_path / 'mine.yaml'
+    file.write_text(f'/**/seg_node:\n  ros__parameters:\n    model: {corrupt}\n')
+    taken = socket.create_server(('127.0.0.1', 0))
+    for word, meant in (
+        ('OF_CORRUPT', file), ('CORRUPT', corrupt), ('TAKEN', taken.getsockname()[1])
+    ):  # fmt: skip
+        arguments = tuple(argument.replace(word, str(meant)) for argument in arguments)
+        complaint = complaint.replace(word, str(meant))
+    with taken, launched(tmp_path, *arguments) as running:
         assert running.end() == 1
         assert complaint in running.said
         assert 'Traceback' not in running.said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ pytest.importorskip('rclpy')
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from seg_node.geometry import Intrinsics, Size
+from seg_node.camera.intrinsics import Intrinsics
+from seg_node.camera.size import Size
 
 DOMAIN = 52
 
@@ -64,6 +67,15 @@ def test_autostart_off_waits_to_be_told_then_works_again_and_again(
     assert counts['published'] >= 4
     assert tester.change('unconfigured_shutdown')
     assert tester.state() == 'finalized'
+
+
+def test_a_cpu_that_is_not_there_is_refused_in_one_line(tester, seg_node, contract_model):
+    seg_node(model=str(contract_model), cpu_affinity=[4095])
+    assert tester.state() == 'unconfigured'
+    problem = tester.wait(lambda: tester.diagnostics.get('last_problem'), 'the reason')
+    assert problem.startswith('cpu_affinity: expected CPUs of ') and 'got 4095' in problem
+    assert tester.set('cpu_affinity', sorted(os.sched_getaffinity(0))).successful
+    assert tester.change('configure')
 
 
 def test_another_model_after_a_cleanup(
@@ -183,11 +195,11 @@ def test_input_is_best_effort_unless_told_otherwise(tester, seg_node, contract_m
 def test_nothing_is_painted_while_nobody_subscribes(tester, seg_node, contract_model, monkeypatch):
     """Counts calls of the real functions; the answers stay theirs."""
     from seg_node import pipeline
-    from seg_node.ros import outputs
+    from seg_node.ros.outputs import overlay
 
     calls: list[str] = []
-    real = {'paint': outputs.paint, 'confidence': pipeline.confidence}
-    monkeypatch.setattr(outputs, 'paint', lambda *a: calls.append('paint') or real['paint'](*a))
+    real = {'paint': overlay.paint, 'confidence': pipeline.confidence}
+    monkeypatch.setattr(overlay, 'paint', lambda *a: calls.append('paint') or real['paint'](*a))
     monkeypatch.setattr(
         pipeline, 'confidence', lambda *a: calls.append('confidence') or real['confidence'](*a)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from drawn_blocks import block_ids, blocks
 
 pytest.importorskip('rclpy')
 
@@ -12,21 +13,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 DOMAIN = 50
 NODE = 'seg_node.ros.node'
-
-
-def blocks(width: int = 64, height: int = 32) -> np.ndarray:
-    """uint8 (H, W, 3) BGR: left third background, then road (green), then marking (red)."""
-    bgr = np.zeros((height, width, 3), np.uint8)
-    bgr[:, width // 4 : width // 2, 1] = 255
-    bgr[:, width // 2 :, 2] = 255
-    return bgr
-
-
-def block_ids(width: int = 64, height: int = 32) -> np.ndarray:
-    ids = np.zeros((height, width), np.uint8)
-    ids[:, width // 4 : width // 2] = 1
-    ids[:, width // 2 :] = 2
-    return ids
 
 
 def pixels(message: Image) -> np.ndarray:
@@ -211,6 +197,15 @@ def test_live_parameters_take_effect(camera):
     assert camera.set('thresholds', [128, 128]).successful
     assert ids() == {0}
 
+    assert camera.set('hysteresis', 20).successful
+    assert camera.set('thresholds', [90, 128]).successful
+    assert ids() == {1}
+    assert camera.set('thresholds', [115, 128]).successful
+    assert ids() == {1}, 'a pixel keeps its class within the margin'
+    assert camera.set('hysteresis', 0).successful
+    assert ids() == {0}
+    assert camera.set('thresholds', [128, 128]).successful
+
     overlays = camera.listen(Image, '/seg_node/overlay')
     assert camera.set('overlay_alpha', 1.0).successful
 
@@ -245,6 +240,7 @@ def test_frames_older_than_allowed_are_stale(camera):
         ('thresholds', [100.5, 90.5], 'thresholds'),
         ('thresholds', 5, 'thresholds'),
         ('thresholds', 'high', 'thresholds'),
+        ('hysteresis', 128, 'hysteresis'),
         ('overlay_alpha', 1.5, 'overlay_alpha'),
         ('overlay_alpha', 'half', 'Wrong parameter type'),
         ('max_frame_age_ms', -1.0, 'max_frame_age_ms'),
@@ -267,7 +263,7 @@ def test_impossible_or_fixed_parameters_are_refused_with_a_reason(camera, name, 
 
 def test_counts_add_up_and_the_stages_are_told(camera):
     counts = camera.settled()
-    parts = ('published', 'superseded', 'stale', 'rejected')
+    parts = ('published', 'superseded', 'stale', 'rejected', 'unread')
     assert counts['received'] == sum(counts[part] for part in parts)
     assert counts['stale'] == 1
     assert camera.diagnostics['state'] == 'active'

@@ -14,7 +14,7 @@ from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from seg_node.errors import ConfigError
-from seg_node.frames import decode, decode_compressed
+from seg_node.images.frames import decode, decode_compressed
 
 DOMAIN = 53
 

@@ -1,44 +1,32 @@
 """Stands in for RTAB-Map, nav2 and a rig around the node, over real DDS.
 
-The tester, the processes and the graph are those of test/ros.
+The tester, the processes and the graph are those of `ros_graph`, which test/ros has too.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-_PATH = Path(__file__).resolve().parents[1] / 'ros' / 'conftest.py'
-_SPEC = importlib.util.spec_from_file_location('seg_node_ros_conftest', _PATH)
-ros_conftest = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = ros_conftest
-_SPEC.loader.exec_module(ros_conftest)
-
-globals().update(
-    {
-        name: value
-        for name, value in vars(ros_conftest).items()
-        if name in ('graph', 'tester', 'module_tester', 'seg_node', 'processes', 'ros_tools')
-    }
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
+from ros_graph import (
+    graph,
+    module_tester,
+    processes,
+    ros_tools,
+    seg_node,
+    spinning,
+    tester,
 )
+from ros_graph import reliable as reliable_qos
+from sensor_msgs.msg import CameraInfo, Image
 
-try:
-    import rclpy  # noqa: F401
-except ImportError:  # no ROS on this machine: the tests that need it skip themselves
-    pass
-else:
-    from diagnostic_msgs.msg import DiagnosticArray
-    from nav_msgs.msg import Odometry
-    from sensor_msgs.msg import CameraInfo, Image
+from seg_node.images.frames import fill_image
+from seg_node.ros.rgbd_probe import ExactConsumer, refusal
 
-    from seg_node.ros.rgbd_probe import ExactConsumer, refusal
-
-from seg_node.frames import fill_image  # noqa: E402
+__all__ = ['graph', 'module_tester', 'processes', 'ros_tools', 'seg_node', 'tester']
 
 
 class ExactSync:
@@ -84,7 +72,7 @@ class Rig:
 
     def __init__(self, tester, odometry: bool = False) -> None:
         self.tester = tester
-        node, reliable = tester.node, ros_conftest.reliable()
+        node, reliable = tester.node, reliable_qos()
         self.image = node.create_publisher(Image, '/image', reliable)
         self.info = node.create_publisher(CameraInfo, '/camera_info', reliable)
         self.depth = node.create_publisher(Image, '/depth/image', reliable)
@@ -185,9 +173,9 @@ def as_depth():
 
 @pytest.fixture
 def spin():
-    return ros_conftest.spinning
+    return spinning
 
 
 @pytest.fixture
 def reliable():
-    return ros_conftest.reliable()
+    return reliable_qos()

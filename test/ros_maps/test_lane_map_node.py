@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -16,11 +17,11 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from seg_node.frames import fill_image
-from seg_node.geometry import Size
-from seg_node.lane_map import Pose
-from seg_node.lane_map.bench import StripedRoad
-from seg_node.ros.lane_points_output import to_cloud
+from seg_node.camera.size import Size
+from seg_node.images.frames import fill_image
+from seg_node.lane_map.cost import StripedRoad
+from seg_node.ros.clouds import to_cloud
+from seg_node.transforms import Pose
 
 DOMAIN = 76
 MOUNT = {'camera_x_m': 1.5, 'camera_z_m': 1.6, 'camera_pitch_deg': float(np.degrees(0.1))}
@@ -119,6 +120,40 @@ def test_it_maps_publishes_saves_and_forgets(setup, tester, tmp_path, world):
     assert tester.call(Trigger, '/lane_map/reset', Trigger.Request()).success
     answer = tester.call(Trigger, '/lane_map/save', Trigger.Request())
     assert not answer.success and 'empty' in answer.message
+
+
+def test_a_full_disk_keeps_the_map_for_another_save(setup, tester, tmp_path):
+    driver, status = setup()
+    for i in range(20):
+        driver.send(0.5 * i)
+    status.wait('lane map', added(20))
+    client = tester.node.create_client(Trigger, '/lane_map/save')
+    assert client.wait_for_service(60)
+
+    def save():
+        future = client.call_async(Trigger.Request())
+        tester.wait(future.done, 'answer of save')
+        return future.result()
+
+    old = tmp_path / 'lane_map.geojson'
+    old.write_text('{}')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        answer = save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not answer.success
+    assert str(tmp_path / 'lane_map.ply') in answer.message
+    assert 'cannot be written' in answer.message and '\n' not in answer.message
+    assert [path.name for path in tmp_path.iterdir()] == [old.name]
+    answer = save()
+    assert answer.success, answer.message
+    assert (tmp_path / 'lane_map.ply').stat().st_size > 5000
+    assert json.loads(old.read_text())['features']
+    driver.send(10.0)
+    status.wait('lane map', added(21))
+    tester.node.destroy_client(client)
 
 
 def test_a_jump_stops_the_map_until_reset(setup, tester):

@@ -10,7 +10,7 @@ pytest.importorskip('rclpy')
 from sensor_msgs.msg import Image, PointCloud2
 
 from seg_node.classes import LANE
-from seg_node.ros.lane_points_output import from_cloud
+from seg_node.ros.clouds import from_cloud
 
 DOMAIN = 75
 SIDE = (64, 32)

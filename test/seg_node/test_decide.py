@@ -46,7 +46,7 @@ planes_of = st.integers(1, 5).flatmap(
 
 
 @given(planes=planes_of, head=st.sampled_from(HEADS), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_mask_and_confidence_as_the_reference(planes, head, data):
     count = len(planes)
     thresholds = tuple(data.draw(st.lists(st.integers(1, 255), min_size=count, max_size=count)))

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seg_node.camera.geometry import Geometry
+from seg_node.camera.size import Size
 from seg_node.classes import LANE
 from seg_node.decide import Decider
 from seg_node.enlarge import Enlarger
-from seg_node.geometry import Geometry, Size
 from seg_node.model.spec import ModelSpec
 
 
@@ -32,7 +33,7 @@ def smooth(rng: np.random.Generator, shape: tuple[int, int], peak: int) -> np.nd
     thresholds=st.tuples(st.integers(1, 255), st.integers(1, 255)),
     peaks=st.tuples(st.integers(0, 255), st.integers(0, 255)),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_same_mask_as_enlarging_everything(seed, source, network, policy, thresholds, peaks):
     rng = np.random.default_rng(seed)
     decider = Decider(ModelSpec('m', LANE, 'sigmoid', thresholds=thresholds))

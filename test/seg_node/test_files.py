@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from seg_node.children import child_environment
 from seg_node.errors import InputError, SegNodeError, problems_line
 from seg_node.files import list_images, write_atomic, write_image, write_json
-from seg_node.video import video_writer
+from seg_node.images.video import video_writer
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -99,3 +106,59 @@ def test_a_video_that_fails_half_way_leaves_nothing(tmp_path):
 def test_problems_in_one_line():
     assert problems_line('x', ['a']) == 'x: a'
     assert problems_line('x', ['a', 'b']) == 'x: 2 problems: (1) a; (2) b'
+
+
+def limited_to(size: int, code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `code` where a file takes no more than `size` bytes: EFBIG, as a full disk's ENOSPC."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return subprocess.run(
+        [sys.executable, '-c', code, str(folder)],
+        capture_output=True, text=True, check=False, env=child_environment(), preexec_fn=limit,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('name', 'call'),
+    [
+        ('a.png', 'write_image(f, np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8))'),
+        ('a.json', 'write_json(f, list(range(9000)))'),
+    ],
+)
+def test_a_disk_that_takes_no_more_leaves_what_stood_there(name, call, tmp_path):
+    """`cv2.imwrite` says that all went well and leaves a file of 0 bytes."""
+    (tmp_path / name).write_bytes(b'before')
+    code = (
+        'import sys, numpy as np\nfrom pathlib import Path\n'
+        'from seg_node.files import write_image, write_json\n'
+        'from seg_node.errors import InputError\n'
+        f'f = Path(sys.argv[1]) / {name!r}\n'
+        f'try:\n    {call}\nexcept InputError as error:\n    print(error)\n'
+    )
+    done = limited_to(2000, code, tmp_path)
+    assert done.stdout == f'{tmp_path / name}: cannot be written: File too large\n', done.stderr
+    assert (tmp_path / name).read_bytes() == b'before'
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_a_full_file_system_is_said(tmp_path):
+    """/dev/full answers every write as a full disk does."""
+    with (
+        pytest.raises(InputError, match='cannot be written: No space left on device'),
+        write_atomic(tmp_path / 'a') as temporary,
+        open('/dev/full', 'wb', buffering=0) as full,  # noqa: PTH123
+    ):
+        full.write(b'x')
+    assert not list(tmp_path.iterdir()) and not temporary.exists()
+
+
+def test_a_folder_that_may_not_be_read_is_one_line(tmp_path, monkeypatch):
+    def refuse(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, 'Permission denied', str(folder))
+
+    monkeypatch.setattr(Path, 'iterdir', refuse)  # root may read every folder
+    with pytest.raises(InputError, match='cannot be read: Permission denied'):
+        list_images(tmp_path)

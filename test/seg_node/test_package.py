@@ -51,6 +51,15 @@ def test_the_manifest_passes_catkin_pkg():
     assert {'rclpy', 'sensor_msgs', 'vision_msgs', 'cv_bridge', 'lifecycle_msgs'} <= declared
 
 
+def test_what_make_ros_setup_needs_of_apt_is_declared():
+    """Debian and Ubuntu have Python's venv in a package of its own; reports need no matplotlib."""
+    from catkin_pkg.package import parse_package
+
+    declared = {dependency.name for dependency in parse_package(str(REPOSITORY)).exec_depends}
+    assert 'python3-venv' in declared
+    assert 'python3-matplotlib' not in declared
+
+
 def test_every_ros_package_that_is_imported_is_declared():
     from catkin_pkg.package import parse_package
 
@@ -89,11 +98,11 @@ def test_what_colcon_asks_of_setup_py_can_be_read(clone):
 
 def test_a_plain_install_has_every_file_of_the_packages(built):
     for folder, name in (
-        ('seg_node', 'seg_node'),
+        ('.', 'seg_node'),
         ('sim', 'seg_node_sim'),
         ('training', 'seg_node_training'),
     ):
-        source = REPOSITORY / folder
+        source = REPOSITORY / folder / name
         wanted = {
             path.relative_to(source)
             for path in source.rglob('*')
@@ -107,6 +116,46 @@ def test_a_plain_install_has_every_file_of_the_packages(built):
         'seg_node_sim',
         'seg_node_training',
     }
+
+
+def test_no_symbolic_link_is_tracked():
+    """A zip download and Windows have none."""
+    listed = subprocess.run(
+        ['git', 'ls-files', '-s'], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    assert [line for line in listed if line.startswith('120000')] == []
+
+
+COMMANDS = ('train', 'inference', 'quantize', 'export', 'benchmark', 'sweep', 'adapt', 'label')
+
+
+def test_the_commands_of_training_run_from_a_clone(clone):
+    """From any folder, and with the clone's own packages rather than the installed ones.
+
+    All in one process, since each would load torch.
+    """
+    program = (
+        'import pathlib, runpy, sys\n'
+        'for path in sys.argv[1:]:\n'
+        '    sys.argv, sys.path[0] = [path, "--help"], str(pathlib.Path(path).parent)\n'
+        '    try: runpy.run_path(path, run_name="__main__")\n'
+        '    except SystemExit as end: print("status", end.code)\n'
+        'print([sys.modules[n].__file__ for n in ("seg_node", "seg_node_training")])\n'
+    )
+    paths = [str(clone / 'training' / f'{command}.py') for command in COMMANDS]
+    done = subprocess.run(
+        [sys.executable, '-c', program, *paths],
+        cwd=clone.parent,
+        capture_output=True,
+        text=True,
+        env={k: v for k, v in os.environ.items() if k != 'PYTHONPATH'},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('status 0') == len(COMMANDS)
+    for command in COMMANDS:
+        assert f'usage: {command}.py' in done.stdout
+    for root in ('seg_node', 'training/seg_node_training'):
+        assert str(clone / root / '__init__.py') in done.stdout.splitlines()[-1]
 
 
 def test_console_scripts_lead_to_functions(built, clone):
@@ -164,7 +213,8 @@ def test_share_dir_of_a_workspace_and_of_none(tmp_path):
     shutil.which('colcon') is None and importlib.util.find_spec('colcon_ros') is None,
     reason='no colcon here',
 )
-def test_colcon_builds_it_for_ros2_run(clone):
+@pytest.mark.parametrize('mode', [(), ('--symlink-install',)], ids=['copied', 'symlinked'])
+def test_colcon_builds_it_for_ros2_run(clone, tmp_path, mode):
     workspace = clone.parents[1]
     program = shutil.which('colcon')
     command = [program] if program else [sys.executable, '-m', 'colcon']
@@ -178,8 +228,10 @@ def test_colcon_builds_it_for_ros2_run(clone):
         return done.stdout
 
     assert '(ros.ament_python)' in colcon('list')
-    colcon('build', '--packages-select', 'seg_node')
-    installed = workspace / 'install' / 'seg_node'
+    install = tmp_path / 'install'
+    places = ('--build-base', str(tmp_path / 'build'), '--install-base', str(install))
+    colcon('build', '--packages-select', 'seg_node', *places, *mode)
+    installed = install / 'seg_node'
     for script in ('seg_node', 'play'):
         path = installed / 'lib' / 'seg_node' / script
         assert path.is_file()
@@ -188,3 +240,6 @@ def test_colcon_builds_it_for_ros2_run(clone):
         assert (installed / 'share' / 'seg_node' / name).is_file()
     index = installed / 'share' / 'ament_index' / 'resource_index' / 'packages' / 'seg_node'
     assert index.is_file()
+    # A symbolic link follows the clone, a copy stays.
+    launch = installed / 'share' / 'seg_node' / 'launch' / 'camera.launch.py'
+    assert (launch.resolve() == clone / 'launch' / 'camera.launch.py') is bool(mode)

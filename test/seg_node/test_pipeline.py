@@ -7,9 +7,10 @@ import numpy as np
 import onnx
 import pytest
 
+from seg_node.camera.geometry import Geometry
+from seg_node.camera.size import Size
 from seg_node.errors import FrameError
-from seg_node.frames import Frame
-from seg_node.geometry import Geometry, Size
+from seg_node.images.frames import Frame
 from seg_node.model.loader import load_model
 from seg_node.model.runner import RunOptions
 from seg_node.pipeline import Segmenter

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from seg_node.cli import main as seg_node_main
-from seg_node_training import export, train
 from seg_node_training.config import load_recipe
+from seg_node_training.export import cli as export
+from seg_node_training.train import cli as train
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -9,25 +9,11 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from drawn_blocks import block_ids, blocks
 
 from seg_node.cli import main
+from seg_node.images.video import video_writer
 from seg_node.sources import open_source
-from seg_node.video import video_writer
-
-
-def blocks(width: int = 64, height: int = 32) -> np.ndarray:
-    """uint8 (H, W, 3) BGR: background, road (green), marking (red), in columns."""
-    bgr = np.zeros((height, width, 3), np.uint8)
-    bgr[:, width // 4 : width // 2, 1] = 255
-    bgr[:, width // 2 :, 2] = 255
-    return bgr
-
-
-def block_ids(width: int = 64, height: int = 32) -> np.ndarray:
-    ids = np.zeros((height, width), np.uint8)
-    ids[:, width // 4 : width // 2] = 1
-    ids[:, width // 2 :] = 2
-    return ids
 
 
 def read_mask(path) -> np.ndarray:
@@ -68,7 +54,8 @@ def test_a_folder_as_a_process_of_its_own(tmp_path, contract_model):
     )
     assert done.returncode == 1  # a picture could not be read
     assert done.stderr.splitlines() == [
-        f'error: {pictures / "broken.jpg"}: expected a picture, cannot decode 10 bytes'
+        f'error: {pictures / "broken.jpg"}: expected a picture (JPEG, PNG, WebP, TIFF, BMP, '
+        'Netpbm), got something else'
     ]
     assert done.stdout.strip() == f'2 masks in {masks}, 1 failed'
     assert sorted(p.name for p in masks.iterdir()) == ['a.png', 'b b.png']
@@ -144,3 +131,51 @@ def test_a_missing_model_is_one_line(tmp_path, capsys):
     missing = str(tmp_path / 'none.onnx')
     assert main(['segment', f'{tmp_path}/a.png', '-o', f'{tmp_path}/o', '--model', missing]) == 1
     assert capsys.readouterr().err == f'error: {missing}: no such model file\n'
+
+
+def test_a_tiny_picture_is_named_and_the_others_go_on(segment, tmp_path, capsys):
+    folder = tmp_path / 'in'
+    folder.mkdir()
+    for name, picture in (('a', blocks()), ('b', blocks()[:1, :1]), ('c', blocks())):
+        cv2.imwrite(str(folder / f'{name}.png'), picture)
+    out = tmp_path / 'out'
+    assert segment(folder, '-o', out) == 1
+    assert sorted(p.name for p in out.glob('*.png')) == ['a.png', 'c.png']
+    told = capsys.readouterr()
+    assert 'b.png: image 1x1: expected at least 2x2 pixels' in told.err
+    assert '2 masks' in told.out and '1 failed' in told.out
+
+
+@pytest.mark.parametrize('name', ['o.webm', 'o.gif', 'o.jpg', 'o'])
+def test_a_video_that_cannot_be_written_is_refused_at_once(segment, tmp_path, capsys, name):
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), blocks())
+    assert segment(path, '-o', tmp_path / 'out', '--overlay-video', tmp_path / name) == 1
+    error = capsys.readouterr().err
+    assert f'{name}: not a kind of video that is written' in error
+    assert len(error.splitlines()) == 1
+
+
+def test_what_nobody_foresaw_is_one_line_with_its_cause(segment, tmp_path, capsys, monkeypatch):
+    """The net under every verb; SEG_NODE_TRACEBACK takes it away."""
+    cv2.imwrite(str(tmp_path / 'a.png'), blocks())
+
+    def fail(error: Exception) -> None:
+        def raising(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr('seg_node.cli.segment.load_model', raising)
+
+    arguments = (tmp_path / 'a.png', '-o', tmp_path / 'out')
+    for error, said in (
+        (PermissionError(13, 'Permission denied', '/x/y'), 'error: /x/y: Permission denied\n'),
+        (MemoryError(), 'error: not enough memory\n'),
+        (KeyError('a'), "error: unexpected KeyError: 'a' (test_segment.py:"),
+    ):
+        fail(error)
+        assert segment(*arguments) == 1
+        told = capsys.readouterr().err
+        assert told.startswith(said) and len(told.splitlines()) == 1
+    monkeypatch.setenv('SEG_NODE_TRACEBACK', '1')
+    with pytest.raises(KeyError):
+        segment(*arguments)

@@ -9,7 +9,7 @@ import pytest
 from seg_node.classes import LANE
 from seg_node.decide import Decider
 from seg_node.files import list_images
-from seg_node.frames import Frame
+from seg_node.images.frames import Frame
 from seg_node.model.loader import default_model, load_model
 from seg_node.model.runner import RunOptions
 from seg_node.pipeline import Segmenter
@@ -41,17 +41,21 @@ def test_it_says_what_it_is(runners):
     assert all(item.get('name') and item.get('licence') for item in spec.training_data)
     assert spec.metrics
     assert spec.tools
-    card = default_model().with_name('README.md').read_text(encoding='utf-8')
+    path = default_model()
+    card = path.with_name(f'{path.stem.removesuffix("_int8")}.md').read_text(encoding='utf-8')
     for item in spec.training_data:
         assert item['name'] in card
 
 
-def test_the_graphs_mask_is_our_decision_on_its_scores(runners, picture):
-    for runner in runners.values():
-        size = (runner.network.width, runner.network.height)
-        runner.input[...] = cv2.resize(picture, size)
-        output = runner.run()
-        np.testing.assert_array_equal(Decider(runner.spec)(list(output.scores)), output.mask)
+@pytest.mark.parametrize('backend', ['openvino', 'onnxruntime'])
+def test_a_mask_in_the_graph_is_our_decision_on_its_scores(backend, picture):
+    """Of the file of contract 1 that was the default before."""
+    earlier = default_model().with_name('lane_light_unet_int8.onnx')
+    runner = load_model(earlier, RunOptions(backend)).runner
+    size = (runner.network.width, runner.network.height)
+    runner.input[...] = cv2.resize(picture, size)
+    output = runner.run()
+    np.testing.assert_array_equal(Decider(runner.spec)(list(output.scores)), output.mask)
 
 
 def test_both_runtimes_agree(runners, picture):

@@ -64,24 +64,45 @@ def test_every_broken_or_missing_key_is_listed_at_once():
 
 
 @pytest.mark.parametrize(
-    'change',
+    ('key', 'value', 'said'),
     [
-        {'colours': '[[1], [2], [3]]'},
-        {'colours': '7'},
-        {'classes': 'null'},
-        {'classes': '["only"]'},
-        {'thresholds': '["a", "b"]'},
-        {'thresholds': '5'},
-        {'head': '[]'},
-        {'training_data': '3'},
+        ('colours', '[[1], [2], [3]]', 'expected a list of three numbers from 0 to 255 each'),
+        ('colours', '[{"r": 1}]', 'expected a list of three numbers'),
+        ('colours', '[[1, 2, 256]]', 'expected a list of three numbers'),
+        ('colours', '7', 'expected a list of three numbers'),
+        ('classes', 'null', 'expected a list of texts, got None'),
+        ('classes', '["only"]', '1'),
+        ('classes', '[1, 2, 3]', 'expected a list of texts'),
+        ('name', '{}', 'expected a text'),
+        ('thresholds', '["a", "b"]', 'expected a list of integers'),
+        ('thresholds', '[true, true]', 'expected a list of integers'),
+        ('thresholds', '5', 'expected a list of integers'),
+        ('head', '[]', 'expected one of sigmoid, softmax'),
+        ('training_data', '3', 'expected a list of objects'),
+        ('training_data', '["CamVid"]', 'expected a list of objects'),
+        ('metrics', '[]', 'expected an object'),
+        ('tools', '"torch"', 'expected an object'),
+        ('source_revision', '1', 'expected a text'),
+        ('patch', '1.0', 'expected an integer'),
+        ('logit_scale', '"0.1"', 'expected a number'),
+        ('logit_scale', 'NaN', 'expected a number'),
+        ('logit_zero', 'false', 'expected an integer'),
+        ('temperatures', '[1, Infinity]', 'expected a list of numbers'),
+        ('metrics', '[' * 100_000, 'expected JSON'),
     ],
 )
-def test_metadata_of_the_wrong_form_is_one_line(change):
-    metadata = ModelSpec('m', LANE, 'sigmoid').to_metadata() | change
+def test_metadata_of_the_wrong_form_is_one_line(key, value, said):
+    metadata = ModelSpec('m', LANE, 'sigmoid', encoding='logits').to_metadata() | {key: value}
     with pytest.raises((ModelError, ConfigError)) as caught:
         ModelSpec.from_metadata('m.onnx', metadata)
-    assert 'm' in str(caught.value)
-    assert '\n' not in str(caught.value)
+    line = str(caught.value)
+    assert key in line and said in line
+    assert '\n' not in line and len(line) < 250
+
+
+def test_null_is_nothing_where_nothing_may_stand():
+    metadata = ModelSpec('m', LANE, 'sigmoid').to_metadata() | {'thresholds': 'null'}
+    assert ModelSpec.from_metadata('m.onnx', metadata).thresholds == (128, 128)
 
 
 def test_a_file_without_our_metadata_is_told_about_the_sidecar():

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip('carla')
 
 from seg_node_sim.client.drive import DriveRequest
-from seg_node_sim.client.rig import Kind, Rig, SpawnPoint, camera_set
+from seg_node_sim.client.rig import CameraKind, Rig, SpawnPoint, camera_set
 from seg_node_sim.client.session import Address
 from seg_node_sim.server import ServerOptions, start_server_process
 
@@ -54,7 +54,7 @@ def request_for() -> Callable[..., DriveRequest]:
 
 def _request_for(
     address: Address,
-    kinds: tuple[Kind, ...] = ('rgb', 'depth', 'semantic'),
+    kinds: tuple[CameraKind, ...] = ('rgb', 'depth', 'semantic'),
     **changes: object,
 ) -> DriveRequest:
     """A small drive in Grid."""

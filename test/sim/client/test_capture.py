@@ -16,10 +16,11 @@ import pytest
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 
-from seg_node.classes import LANE_TYPES, load_class_map
+from seg_node.camera.depth import decode_depth_image
+from seg_node.class_map import load_class_map
+from seg_node.classes import LANE_TYPES
 from seg_node.cli import main
-from seg_node.depth import decode_depth_image
-from seg_node.frames import decode
+from seg_node.images.frames import decode
 from seg_node_sim.client.session import Address
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -151,6 +152,15 @@ def test_bad_arguments_are_one_line(
     assert word in said and len(said.strip().splitlines()) == 1
 
 
+def test_a_bad_value_of_drive_names_drive(
+    embedded: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ['--host', embedded.host, '--port', str(embedded.port)]
+    assert main(['sim', 'drive', *where, '--fps', '0']) == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith('error: drive: fps: ') and len(said.splitlines()) == 1
+
+
 def test_bag_is_readable_and_right(embedded: Address, tmp_path: Path) -> None:
     bag = tmp_path / 'drive.mcap'
     done = run(
@@ -177,13 +187,14 @@ def test_bag_is_readable_and_right(embedded: Address, tmp_path: Path) -> None:
         assert image.header.frame_id == info.header.frame_id == 'ego_vehicle/rgb_front'
         assert (odometry.header.frame_id, odometry.child_frame_id) == ('map', 'ego_vehicle')
         assert info.k[0] == pytest.approx(80.0 / np.tan(np.radians(35.0)))
-        assert (info.k[2], info.k[5], info.width, info.height) == (80.0, 48.0, 160, 96)
+        assert (info.k[2], info.k[5], info.width, info.height) == (79.5, 47.5, 160, 96)
         assert (image.encoding, decode(image).bgr().shape) == ('bgr8', (96, 160, 3))
     stamps = [t for t, _ in by_topic['/clock']]
     assert np.diff(stamps).tolist() == [50_000_000] * 7
     tags = decode(by_topic['/carla/ego_vehicle/semantic_front/image'][0][1]).pixels
     depth = decode_depth_image(by_topic['/carla/ego_vehicle/depth_front/image'][0][1]).pixels
-    assert (tags == 1).mean() > 0.1 and depth[tags == 11].min() == pytest.approx(1000.0)
+    assert (tags == 1).mean() > 0.1 and not depth[tags == 11].any()
+    assert 0.5 < depth[tags == 1].min() < 20.0
     mounts = by_topic['/tf_static'][0][1].transforms
     assert {t.child_frame_id for t in mounts} == {
         'ego_vehicle/rgb_front', 'ego_vehicle/depth_front', 'ego_vehicle/semantic_front'

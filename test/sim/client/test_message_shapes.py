@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from seg_node.classes import load_class_map
-from seg_node.depth import decode_depth_image
-from seg_node.frames import decode
+from seg_node.camera.depth import decode_depth_image
+from seg_node.class_map import load_class_map
+from seg_node.images.frames import decode
 from seg_node_sim.client import tags
 
 RNG = np.random.default_rng(0)

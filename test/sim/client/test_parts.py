@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from seg_node.classes import load_class_map
+from seg_node.class_map import load_class_map
 from seg_node.errors import ConfigError
 from seg_node_sim.client import images, tags, weather
 from seg_node_sim.client.axes import (
@@ -23,9 +23,9 @@ from seg_node_sim.client.axes import (
 from seg_node_sim.client.camera_model import camera_model
 from seg_node_sim.client.errors import ServerLost
 from seg_node_sim.client.frames_ros import SimClock
-from seg_node_sim.client.joiner import Joiner
+from seg_node_sim.client.joiner import TickJoiner
 from seg_node_sim.client.rig import CameraSpec, SpawnPoint
-from seg_node_sim.scene import Pose
+from seg_node_sim.scene import CarlaPose
 
 
 def rotate(q: tuple[float, ...], v: tuple[float, float, float]) -> np.ndarray:
@@ -35,44 +35,44 @@ def rotate(q: tuple[float, ...], v: tuple[float, float, float]) -> np.ndarray:
 
 
 def test_pose_in_ros_axes_is_mirrored() -> None:
-    ros = to_ros(Pose(1.0, 2.0, 3.0, pitch=0.0, yaw=90.0))
-    assert ros.position == (1.0, -2.0, 3.0)
+    ros = to_ros(CarlaPose(1.0, 2.0, 3.0, pitch=0.0, yaw=90.0))
+    assert ros.translation == (1.0, -2.0, 3.0)
     # 90 degrees clockwise seen from above: the nose points along -y.
-    np.testing.assert_allclose(rotate(ros.orientation, (1, 0, 0)), (0, -1, 0), atol=1e-12)
-    assert math.isclose(np.linalg.norm(ros.orientation), 1.0)
+    np.testing.assert_allclose(rotate(ros.quaternion, (1, 0, 0)), (0, -1, 0), atol=1e-12)
+    assert math.isclose(np.linalg.norm(ros.quaternion), 1.0)
 
 
 @pytest.mark.parametrize('angles', [(0, 0, 0), (20, -30, 170), (-170, 80, -95), (180, 0, 0)])
 def test_rotations_agree_with_carlas_matrix(angles: tuple[float, ...]) -> None:
     roll, pitch, yaw = angles
-    pose = Pose(pitch=pitch, yaw=yaw, roll=roll)
+    pose = CarlaPose(pitch=pitch, yaw=yaw, roll=roll)
     transform = carla.Transform(carla.Location(), carla.Rotation(pitch, yaw, roll))
     for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
         in_carla = transform.transform(carla.Location(axis[0], -axis[1], axis[2]))
         expected = (in_carla.x, -in_carla.y, in_carla.z)
-        found = rotate(to_ros(pose).orientation, axis)
+        found = rotate(to_ros(pose).quaternion, axis)
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_optical_frame_looks_along_z() -> None:
-    down = to_ros_optical(Pose(pitch=-10.0))
-    looks = rotate(down.orientation, (0, 0, 1))
+    down = to_ros_optical(CarlaPose(pitch=-10.0))
+    looks = rotate(down.quaternion, (0, 0, 1))
     np.testing.assert_allclose(
         looks, (math.cos(math.radians(10)), 0, -math.sin(math.radians(10))), atol=1e-12
     )
-    np.testing.assert_allclose(rotate(down.orientation, (1, 0, 0)), (0, -1, 0), atol=1e-12)
+    np.testing.assert_allclose(rotate(down.quaternion, (1, 0, 0)), (0, -1, 0), atol=1e-12)
 
 
 def test_spawn_point_is_in_ros_axes_and_degrees() -> None:
     pose = from_ros_degrees(1.0, 0.5, 1.7, 0.0, 5.0, 30.0)
     assert (pose.y, pose.pitch, pose.yaw) == (-0.5, -5.0, -30.0)
     np.testing.assert_allclose(
-        rotate(to_ros(pose).orientation, (1, 0, 0))[2], -math.sin(math.radians(5.0)), atol=1e-12
+        rotate(to_ros(pose).quaternion, (1, 0, 0))[2], -math.sin(math.radians(5.0)), atol=1e-12
     )
 
 
 def test_velocity_in_the_body_and_turn_rate() -> None:
-    assert into_body((0.0, -3.0, 0.0), Pose(yaw=90.0)) == pytest.approx((3.0, 0.0, 0.0))
+    assert into_body((0.0, -3.0, 0.0), CarlaPose(yaw=90.0)) == pytest.approx((3.0, 0.0, 0.0))
     # Turning right is positive yaw in CARLA, negative in ROS.
     assert turn_rate_to_ros((0.0, 0.0, 90.0)) == pytest.approx((0.0, 0.0, -math.pi / 2))
 
@@ -88,8 +88,8 @@ def test_camera_info_numbers() -> None:
     spec = CameraSpec(type='sensor.camera.rgb', id='a', image_size_x=800, image_size_y=400, fov=60)
     model = camera_model(spec)
     focal = 400.0 / math.tan(math.radians(30.0))
-    assert model.k == pytest.approx((focal, 0, 400, 0, focal, 200, 0, 0, 1))
-    assert model.p == pytest.approx((focal, 0, 400, 0, 0, focal, 200, 0, 0, 0, 1, 0))
+    assert model.k == pytest.approx((focal, 0, 399.5, 0, focal, 199.5, 0, 0, 1))
+    assert model.p == pytest.approx((focal, 0, 399.5, 0, 0, focal, 199.5, 0, 0, 0, 1, 0))
 
 
 def data(frame: int) -> SimpleNamespace:
@@ -97,7 +97,7 @@ def data(frame: int) -> SimpleNamespace:
 
 
 def test_joiner_gives_equal_frames_and_skips_early_ones() -> None:
-    joiner = Joiner()
+    joiner = TickJoiner()
     a, b = joiner.add('a'), joiner.add('b')
     for frame in (1, 2, 3):
         a(data(frame))
@@ -110,7 +110,7 @@ def test_joiner_gives_equal_frames_and_skips_early_ones() -> None:
 
 
 def test_joiner_never_takes_a_neighbour() -> None:
-    joiner = Joiner()
+    joiner = TickJoiner()
     a, b = joiner.add('a'), joiner.add('b')
     a(data(5))
     b(data(6))
@@ -161,4 +161,4 @@ def test_tags_and_palette() -> None:
 
 
 def test_mount_pose() -> None:
-    assert SpawnPoint(x=1, y=2, z=3, pitch=4).pose() == Pose(1, -2, 3, -4, 0, 0)
+    assert SpawnPoint(x=1, y=2, z=3, pitch=4).pose() == CarlaPose(1, -2, 3, -4, 0, 0)

@@ -84,6 +84,9 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / 'bad.json').write_text('{')
     with pytest.raises(ConfigError, match='not JSON'):
         load_rig(tmp_path / 'bad.json')
+    (tmp_path / 'deep.json').write_text('[' * 100_000)
+    with pytest.raises(ConfigError, match='nested too deeply'):
+        load_rig(tmp_path / 'deep.json')
 
 
 @pytest.mark.parametrize('name', ['rig.json', 'rig_hd.json'])

@@ -18,7 +18,7 @@ from seg_node_sim.maps.builder import (
     symmetric,
 )
 from seg_node_sim.render import Renderer
-from seg_node_sim.scene import Camera, Pose
+from seg_node_sim.scene import Camera, CarlaPose
 
 
 @pytest.fixture(scope='package')
@@ -53,4 +53,4 @@ def front_camera():
 @pytest.fixture
 def front_pose():
     """In the right inner lane, 1.6 m up, looking a little down. CARLA's y is to the right."""
-    return Pose(4.0, 1.75, 1.6, -8.0, 0.0, 0.0)
+    return CarlaPose(4.0, 1.75, 1.6, -8.0, 0.0, 0.0)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from seg_node_sim.render import Renderer
-from seg_node_sim.scene import PASSES, Body, Camera, CameraPost, Pose, Weather
+from seg_node_sim.scene import PASSES, Body, Camera, CameraPost, CarlaPose, Weather
 
-CAR = Body(77, 'vehicle.tesla.model3', Pose(16.0, 1.75, 0.0), (2.396, 1.08, 0.744), (200, 20, 20))
+CAR = Body(
+    77, 'vehicle.tesla.model3', CarlaPose(16.0, 1.75, 0.0), (2.396, 1.08, 0.744), (200, 20, 20)
+)
 
 
 def test_kinds_and_shapes(short_renderer, front_camera, front_pose):
@@ -49,7 +51,7 @@ def test_same_input_same_picture(short_town, short_renderer, front_camera, front
 
 
 def test_seed_changes_the_look_and_not_the_truth(short_town, short_renderer):
-    camera, pose = Camera(320, 180), Pose(4.0, 1.75, 1.6, -25.0)
+    camera, pose = Camera(320, 180), CarlaPose(4.0, 1.75, 1.6, -25.0)
     first = short_renderer.render(camera, pose, [], Weather(), PASSES, 0.0)
     other = Renderer(replace(short_town, seed=9))
     second = other.render(camera, pose, [], Weather(), PASSES, 0.0)
@@ -78,8 +80,8 @@ def test_a_body_hides_and_is_named(short_renderer, front_camera, front_pose):
 
 def test_the_carrier_does_not_hide_its_own_camera(short_renderer, front_camera):
     """A camera inside of a body looks out of it: faces are seen from outside only."""
-    ego = replace(CAR, pose=Pose(8.0, 1.75, 0.0))
-    pose = ego.pose.compose(Pose(0.5, 0.0, 1.2))
+    ego = replace(CAR, pose=CarlaPose(8.0, 1.75, 0.0))
+    pose = ego.pose.compose(CarlaPose(0.5, 0.0, 1.2))
     seen = short_renderer.render(front_camera, pose, [ego], Weather(), PASSES, 0.0)
     own = seen['instance'] == 77
     assert own.mean() < 0.3  # the bonnet, from above
@@ -111,7 +113,7 @@ def test_weather_is_seen(name, short_renderer, front_camera, front_pose):
 
 def test_head_lamps_light_the_road_at_night(short_renderer, front_camera, front_pose):
     night = Weather(sun_altitude_angle=-40)
-    ego = replace(CAR, pose=Pose(2.0, 1.75, 0.0), lights=0x3)
+    ego = replace(CAR, pose=CarlaPose(2.0, 1.75, 0.0), lights=0x3)
     lit = short_renderer.render(front_camera, front_pose, [ego], night, {'rgb', 'depth'}, 0.0)
     dark = short_renderer.render(front_camera, front_pose, [], night, {'rgb', 'depth'}, 0.0)
     ahead = (lit['depth'] > 6.0) & (lit['depth'] < 14.0)
@@ -124,7 +126,7 @@ def test_post_effects_are_off_by_default_and_touch_only_rgb(
     short_renderer, front_camera, front_pose
 ):
     plain = short_renderer.render(front_camera, front_pose, [CAR], Weather(), PASSES, 0.0)
-    moving = replace(CAR, pose=Pose(4.0, 1.75, 0.0), velocity=(15.0, 0.0, 0.0))
+    moving = replace(CAR, pose=CarlaPose(4.0, 1.75, 0.0), velocity=(15.0, 0.0, 0.0))
     post = CameraPost(noise=6.0, motion_blur=0.5, exposure=1.0, vignette=0.5, seed=3)
     camera = replace(front_camera, post=post)
     first = short_renderer.render(camera, front_pose, [CAR], Weather(), PASSES, 0.0)
@@ -165,7 +167,7 @@ def test_lens_distortion_bends_all_passes_alike(short_renderer, front_camera, fr
 def test_every_kind_of_body_is_drawn(
     blueprint, extent, tag, short_renderer, front_camera, front_pose
 ):
-    body = Body(5, blueprint, Pose(12.0, 1.75, 0.0, 0.0, 30.0), extent, (20, 60, 200), tag)
+    body = Body(5, blueprint, CarlaPose(12.0, 1.75, 0.0, 0.0, 30.0), extent, (20, 60, 200), tag)
     out = short_renderer.render(front_camera, front_pose, [body], Weather(), PASSES, 0.0)
     seen = out['semantic'] == tag
     assert seen.sum() > 250

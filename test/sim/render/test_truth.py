@@ -10,14 +10,14 @@ from seg_node_sim.maps.markings import markings
 from seg_node_sim.maps.opendrive import parse
 from seg_node_sim.render import Renderer
 from seg_node_sim.render.accuracy import LINE, ROAD, paint_shifts, to_stripes, world_points
-from seg_node_sim.scene import FAR, Camera, Pose, Weather
+from seg_node_sim.scene import FAR, Camera, CarlaPose, Weather
 
 SIDEWALK, SKY = 2, 11
 
 
 @pytest.fixture(scope='module')
 def frame(short_renderer):
-    camera, pose = Camera(640, 360, 90.0), Pose(4.0, 1.75, 1.6, -8.0, 0.0, 0.0)
+    camera, pose = Camera(640, 360, 90.0), CarlaPose(4.0, 1.75, 1.6, -8.0, 0.0, 0.0)
     passes = short_renderer.render(
         camera, pose, [], Weather(), {'rgb', 'semantic', 'depth', 'instance'}, 0.0
     )
@@ -74,7 +74,7 @@ def test_line_pixels_in_the_towns(name):
     camera = Camera(320, 180, 90.0)
     medians = []
     for place in town.spawn_points[5::29]:
-        pose = place.compose(Pose(1.5, 0.0, 2.0, -12.0))
+        pose = place.compose(CarlaPose(1.5, 0.0, 2.0, -12.0))
         passes = renderer.render(camera, pose, [], Weather(), {'semantic', 'depth'}, 0.0)
         lines = (passes['semantic'] == LINE) & (passes['depth'] < 40.0)
         points = world_points(camera, pose, passes['depth'].astype(np.float64))[lines][:, :2]
@@ -89,7 +89,7 @@ def test_line_pixels_in_the_towns(name):
 @pytest.mark.parametrize(('wear', 'share'), [(None, 0.98), (0.0, 0.998)])
 def test_rgb_shows_lines_where_the_truth_has_them(short_town, wear, share):
     """To a pixel within 60 m; where it does not, the paint is worn off."""
-    camera, pose = Camera(640, 360, 90.0), Pose(4.0, 1.75, 1.6, -8.0, 0.0, 0.0)
+    camera, pose = Camera(640, 360, 90.0), CarlaPose(4.0, 1.75, 1.6, -8.0, 0.0, 0.0)
     renderer = Renderer(short_town, wear=wear)
     seen = renderer.render(camera, pose, [], Weather(), {'rgb', 'semantic', 'depth'}, 0.0)
     renderer.close()

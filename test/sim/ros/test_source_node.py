@@ -26,8 +26,8 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
-from seg_node.depth import decode_depth_image  # noqa: E402
-from seg_node.frames import decode  # noqa: E402
+from seg_node.camera.depth import decode_depth_image  # noqa: E402
+from seg_node.images.frames import decode  # noqa: E402
 from seg_node_sim.client.ask import ask  # noqa: E402
 from seg_node_sim.client.session import Address  # noqa: E402
 from seg_node_sim.server import ServerOptions, start_server_process  # noqa: E402
@@ -171,10 +171,10 @@ def check_frame(frame: SimpleNamespace) -> None:
     assert bgr.shape == (360, 640, 3) and depth.shape == tags.shape == (360, 640)
     assert (tags == 1).mean() > 0.1 and bgr.std() > 10.0
     assert frame.rgb.header.frame_id == frame.info.header.frame_id == 'ego_vehicle/rgb_front'
-    assert list(frame.info.k) == pytest.approx([320, 0, 320, 0, 320, 180, 0, 0, 1])
+    assert list(frame.info.k) == pytest.approx([320, 0, 319.5, 0, 320, 179.5, 0, 0, 1])
     # A road pixel straight ahead lies where the camera's height and pitch say.
     row = 300
-    ray = (row + 0.5 - 180) / 320
+    ray = (row - 179.5) / 320
     height, pitch = 1.7, math.radians(5.0)
     expected = height / (math.sin(pitch) + ray * math.cos(pitch))
     if tags[row, 320] in (1, 24):

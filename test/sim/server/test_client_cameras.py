@@ -7,7 +7,7 @@ import pytest
 
 from seg_node_sim.maps import load_town
 from seg_node_sim.render import Renderer
-from seg_node_sim.scene import Body, Camera, Pose, Weather
+from seg_node_sim.scene import Body, Camera, CarlaPose, Weather
 from seg_node_sim.server.catalogue import VEHICLES
 
 PORT = 21200
@@ -20,7 +20,7 @@ def _bodies(cars):
     for actor_id, name, place, colour in cars:
         kind = kinds[name]
         rgb = tuple(int(part) for part in colour.split(','))
-        yield Body(actor_id, name, Pose(*place), kind.extent, rgb, kind.tags[0])
+        yield Body(actor_id, name, CarlaPose(*place), kind.extent, rgb, kind.tags[0])
 
 
 def test_images_are_exact_and_belong_to_their_frame(server, run_scenario, tmp_path):
@@ -32,7 +32,7 @@ def test_images_are_exact_and_belong_to_their_frame(server, run_scenario, tmp_pa
     images = np.load(file)
     truth = Renderer(load_town('Highway')).render(
         Camera(96, 54, 90.0),
-        Pose(*seen['pose']),
+        CarlaPose(*seen['pose']),
         list(_bodies(seen['cars'])),
         Weather(),
         ALL,

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from seg_node.errors import ConfigError, InputError
-from seg_node_sim.scene import Pose
+from seg_node_sim.scene import CarlaPose
 from seg_node_sim.server import ServerOptions, cameras, collide, wire
 from seg_node_sim.server.actors import Actor, Vehicle
-from seg_node_sim.server.blueprints import Attributes, BlueprintLibrary
+from seg_node_sim.server.blueprints import NOT_RENDERED, Attributes, BlueprintLibrary
 from seg_node_sim.server.catalogue import VEHICLES
 from seg_node_sim.server.episode_calls import Pacer
 from seg_node_sim.server.snapshot import encode_snapshot
-from seg_node_sim.server.streams import make_token
+from seg_node_sim.server.streams import Stream, make_token
 from seg_node_sim.server.vehicle import MotionState, advance
 from seg_node_sim.server.versions import sensor_ids
 
@@ -51,7 +51,7 @@ def test_sensors_of_one_place_share_one_render():
     def sensor(kind, x=0.0, **attributes):
         _, values = BlueprintLibrary().check(description(f'sensor.camera.{kind}', **attributes))
         name = description(f'sensor.camera.{kind}')
-        return Actor(0, name, values, Pose(x=x))
+        return Actor(0, name, values, CarlaPose(x=x), stream=Stream(1, make_token(1, 2001)))
 
     same = [sensor('depth'), sensor('rgb'), sensor('semantic_segmentation')]
     shots = cameras.plan_shots(same, 0.05)
@@ -73,6 +73,10 @@ def test_every_default_of_every_blueprint_is_accepted():
     library = BlueprintLibrary()
     for blueprint in library:
         values = {a.id: a.default for a in blueprint.attributes}
+        if blueprint.id in NOT_RENDERED:
+            with pytest.raises(InputError, match='no such sensor'):
+                library.check(description(blueprint.id, **values))
+            continue
         found, _ = library.check(description(blueprint.id, **values))
         assert found is blueprint
 
@@ -153,7 +157,7 @@ def test_boxes_touch_as_drawn():
 
 def test_collision_keeps_momentum_and_parts_the_cars():
     def car(number, x, speed):
-        vehicle = Vehicle(number, description(CAR.id), Attributes(), Pose(x=x), kind=CAR)
+        vehicle = Vehicle(number, description(CAR.id), Attributes(), CarlaPose(x=x), kind=CAR)
         vehicle.extent, vehicle.box_centre = CAR.extent, (0.0, 0.0, CAR.extent[2])
         vehicle.collides = True
         vehicle.push((speed, 0.0, 0.0))
@@ -168,7 +172,7 @@ def test_collision_keeps_momentum_and_parts_the_cars():
 
 def test_snapshot_has_the_documented_size_and_places():
     vehicle = Vehicle(
-        7, description(CAR.id), Attributes(), Pose(1.0, 2.0, 3.0, 4.0, 5.0, 6.0), kind=CAR
+        7, description(CAR.id), Attributes(), CarlaPose(1.0, 2.0, 3.0, 4.0, 5.0, 6.0), kind=CAR
     )
     vehicle.drive(wire.VehicleControl(throttle=0.5))
     message = encode_snapshot(17, 99, 1.5, 3, 0.05, 1, [vehicle, vehicle])
@@ -190,12 +194,10 @@ def test_settings_survive_the_wire():
 
 
 def test_controls_are_clamped_and_checked():
-    control = wire.decode_vehicle_control([2.0, float('nan'), -1.0, False, False, False, 0])
-    assert (control.throttle, control.steer, control.brake) == (1.0, 0.0, 0.0)
+    control = wire.decode_vehicle_control([2.0, -3, -1.0, False, False, False, 0])
+    assert (control.throttle, control.steer, control.brake) == (1.0, -1.0, 0.0)
     with pytest.raises(InputError, match='7 fields'):
         wire.decode_vehicle_control([1.0])
-    with pytest.raises(InputError, match='finite'):
-        wire.decode_transform([[float('inf'), 0, 0], [0, 0, 0]])
 
 
 def test_sensor_ids_by_version():

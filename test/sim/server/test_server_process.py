@@ -16,38 +16,10 @@ import pytest
 
 from seg_node.errors import ConfigError
 from seg_node_sim.server import ServerOptions, start_server_process
+from seg_node_sim.server.plain_client import PlainClient
 from seg_node_sim.server.process import command_line
 
 PORT = 21400
-
-
-class RawClient:
-    """msgpack-rpc by hand, to send what the real client never would."""
-
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(('127.0.0.1', port), timeout=20.0)
-        self._unpacker = msgpack.Unpacker(raw=False)
-        self._number = 0
-
-    def call(self, method, *args):
-        self._number += 1
-        self.socket.sendall(msgpack.packb([0, self._number, method, [[False], *args]]))
-        return self.read()
-
-    def read(self):
-        while True:
-            for kind, number, error, result in self._unpacker:
-                assert (kind, number, error) == (1, self._number, None)
-                return result
-            data = self.socket.recv(65536)
-            assert data, 'the server closed the connection'
-            self._unpacker.feed(data)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
 
 
 def open_files(pid: int) -> int:
@@ -72,7 +44,7 @@ def wait_until(condition, timeout_s=20.0):
 
 
 def test_unknown_and_broken_calls_get_an_error_envelope(server):
-    with RawClient(PORT) as client:
+    with PlainClient(PORT) as client:
         assert client.call('version') == [[1, '0.9.16']]
         ((tag, message),) = client.call('get_the_moon', 3)
         assert tag == 0 and 'get_the_moon' in message[0]
@@ -89,22 +61,22 @@ def test_unknown_and_broken_calls_get_an_error_envelope(server):
 
 
 def test_requests_may_come_in_pieces_and_in_bundles(server):
-    with RawClient(PORT) as client:
+    with PlainClient(PORT) as client:
         one = msgpack.packb([0, 1, 'version', [[False]]])
         for byte in one[:-1]:
             client.socket.sendall(bytes([byte]))
         client.socket.sendall(one[-1:] + msgpack.packb([0, 2, 'get_map_data', [[True]]]))
-        client._number = 1
+        client.number = 1
         assert client.read() == [[1, '0.9.16']]
-        client._number = 2
+        client.number = 2
         assert '<OpenDRIVE' in client.read()[0][1]
 
 
 def test_garbage_closes_the_connection_and_nothing_else(server):
-    with RawClient(PORT) as client:
+    with PlainClient(PORT) as client:
         client.socket.sendall(b'GET / HTTP/1.1\r\n\r\n' * 4)
         assert client.socket.recv(100) == b''
-    with RawClient(PORT) as client:
+    with PlainClient(PORT) as client:
         assert client.call('version') == [[1, '0.9.16']]
 
 
@@ -141,14 +113,14 @@ def test_signals_end_the_server_cleanly(number):
 
 def test_ctrl_c_lets_clients_clean_up_first():
     options = ServerOptions(port=21416, preload=False)
-    with start_server_process(options) as running, RawClient(options.port) as client:
+    with start_server_process(options) as running, PlainClient(options.port) as client:
         assert client.call('version') == [[1, '0.9.16']]
         running.process.send_signal(signal.SIGINT)
         time.sleep(0.3)
         assert client.call('version') == [[1, '0.9.16']]
         client.socket.close()
         assert running.process.wait(1.5) == 0
-    with start_server_process(options) as running, RawClient(options.port) as client:
+    with start_server_process(options) as running, PlainClient(options.port) as client:
         client.call('version')
         for _ in range(2):  # asked twice it does not wait
             running.process.send_signal(signal.SIGINT)
@@ -184,7 +156,7 @@ def test_sensor_ids_follow_the_announced_version(version, world_id):
     port = 21430 + 3 * (world_id == 16)
     with (
         start_server_process(ServerOptions(port=port, announce=version, preload=False)),
-        RawClient(port) as client,
+        PlainClient(port) as client,
     ):
         assert client.call('version') == [[1, version]]
         episode, (token,) = client.call('get_episode_info')[0][1]
@@ -199,12 +171,12 @@ def test_sensor_ids_follow_the_announced_version(version, world_id):
 
 
 def test_traffic_manager_register_forgets_a_vanished_client(server):
-    with RawClient(PORT) as first:
+    with PlainClient(PORT) as first:
         assert first.call('add_traffic_manager_running', ['127.0.0.1', 28999]) == [[1, True]]
-        with RawClient(PORT) as second:
+        with PlainClient(PORT) as second:
             assert second.call('is_traffic_manager_running', 28999) == [[1, True]]
             assert second.call('add_traffic_manager_running', ['::1', 28999]) == [[1, False]]
-    with RawClient(PORT) as third:
+    with PlainClient(PORT) as third:
         wait_until(lambda: third.call('is_traffic_manager_running', 28999) == [[1, False]])
 
 

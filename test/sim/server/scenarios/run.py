@@ -13,11 +13,12 @@ import traceback
 
 import actors
 import episodes
+import examples
 import pictures
 
 SCENARIOS = {
     name: found
-    for module in (actors, episodes, pictures)
+    for module in (actors, episodes, examples, pictures)
     for name, found in vars(module).items()
     if callable(found) and found.__module__ == module.__name__
 }

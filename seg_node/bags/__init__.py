@@ -1,0 +1,1 @@
+"""Recorded drives: bags read and written, their camera found, their messages joined."""

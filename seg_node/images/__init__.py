@@ -1,0 +1,1 @@
+"""Pictures: messages and files to arrays and back, painted for people, written as video."""

@@ -1,0 +1,1 @@
+"""Finished RTAB-Map databases: reading and painting the pictures of their nodes."""

@@ -1,0 +1,1 @@
+"""The whole system for minutes or hours while its parts are killed: what it does and holds."""

@@ -1,0 +1,1 @@
+"""A drive as entities of Rerun: into a file, a browser or a window. Needs the extra `view`."""

@@ -1,8 +1,0 @@
-"""Transforms of a training pair, on torchvision v2: `build(steps)` makes the recipe's chain."""
-
-from __future__ import annotations
-
-from seg_node_training.data.transforms.build import STEPS, build, check_steps
-from seg_node_training.data.transforms.seeded import transformed
-
-__all__ = ['STEPS', 'build', 'check_steps', 'transformed']

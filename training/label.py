@@ -1,0 +1,7 @@
+"""`python training/label.py` from a clone: `seg_node_training.teach.cli`."""
+
+import _clone  # noqa: F401
+from seg_node_training.teach.cli import main
+
+if __name__ == '__main__':
+    raise SystemExit(main())

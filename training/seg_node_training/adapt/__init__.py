@@ -1,0 +1,1 @@
+"""A model for one's own camera, from a drive that nobody labelled."""

@@ -1,0 +1,1 @@
+"""Training data: sets, targets, mixtures and what is done to pairs."""

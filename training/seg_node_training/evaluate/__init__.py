@@ -1,0 +1,1 @@
+"""Networks and files scored on labelled sets, as the node decides."""

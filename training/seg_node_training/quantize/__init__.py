@@ -1,0 +1,1 @@
+"""Quantization of a trained network, and the gate that a quantized file has to pass."""

@@ -1,0 +1,1 @@
+"""Pages and cards written from measured figures."""

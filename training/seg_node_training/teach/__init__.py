@@ -1,0 +1,1 @@
+"""Networks as teachers: soft answers beside pictures that nobody labelled."""
