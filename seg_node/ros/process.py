@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import rclpy
@@ -39,17 +40,36 @@ def _made(make: Callable[[], Any]) -> Any:
         raise ConfigError(f'ROS arguments: {first_line(error)}') from None
 
 
+def _ignore() -> None:
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _interrupt_once() -> None:
     """Let the first Ctrl-C or SIGTERM be the only one: a second would interrupt what winds up."""
 
     def interrupt(*_: object) -> None:
-        for number in _ENDING:
-            signal.signal(number, signal.SIG_IGN)
+        _ignore()
         raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
         for number in _ENDING:
             signal.signal(number, interrupt)
+
+
+@contextmanager
+def _held() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait: an executor or a participant half made cannot be taken down.
+
+    What they interrupt there ends in tracebacks of rclpy's finalisers or in `std::terminate` of a
+    Fast DDS thread that is just starting. Threads made inside keep the mask, which is right: the
+    main thread answers signals.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _wind_up(node: Any) -> None:
@@ -77,12 +97,13 @@ def run_node(make: Callable[[], Any], args: list[str] | None = None) -> int:
     status = 0
     initialised = False
     try:
-        with own_port():
-            _initialise(args)
-            initialised = True
-            node = _made(make)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
+        with _held():
+            with own_port():
+                _initialise(args)
+                initialised = True
+                node = _made(make)
+            executor = SingleThreadedExecutor()
+            executor.add_node(node)
         if hasattr(node, 'start'):
             node.start()
         install_signal_handlers()
@@ -98,9 +119,10 @@ def run_node(make: Callable[[], Any], args: list[str] | None = None) -> int:
             print(f'error: {cause_line(error)}', file=sys.stderr)
             status = 1
     finally:
-        for number in _ENDING:
-            signal.signal(number, signal.SIG_IGN)
+        _ignore()
         if node is not None:
             _wind_up(node)
         rclpy.try_shutdown()
+        # rclpy puts back the handlers that it had found, among them the one that interrupts.
+        _ignore()
     return status

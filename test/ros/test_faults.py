@@ -277,9 +277,6 @@ def test_cameras_by_a_pattern_of_topics(tester, seg_node, contract_model):
         tester.node.destroy_publisher(sender)
 
 
-@pytest.mark.may_rerun(
-    'a thread of Fast DDS that is just starting ends the process by std::terminate'
-)
 @pytest.mark.parametrize('after', ['MiB of shared memory', 'loading model', 'active: waiting'])
 def test_sigterm_at_any_moment_of_the_start_ends_without_a_traceback(
     processes, ros_tools, contract_model, after
