@@ -14,6 +14,7 @@ from seg_node.cli.model_options import add_model_arguments, run_options
 from seg_node.files import write_json
 from seg_node.lane_map import MapOptions, VoxelGrid
 from seg_node.lane_map.drive import DriveMap, map_drive
+from seg_node.model.runner import default_cache_dir
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='of a piece',
     )
     parser.add_argument('--background-weight', type=float, default=MapOptions().background_weight)
+    parser.add_argument(
+        '--max-voxels',
+        type=int,
+        default=MapOptions().max_voxels,
+        help='in memory; what is further away goes to a temporary file in the cache folder',
+    )
     parser.add_argument(
         '--truth',
         type=Path,
@@ -88,6 +95,8 @@ def run(options: argparse.Namespace) -> int:
             min_ratio=options.min_ratio,
             min_length_m=options.min_length,
             background_weight=options.background_weight,
+            max_voxels=options.max_voxels,
+            overflow=default_cache_dir() / 'lane_map',
         ),
         truth=options.truth,
         cloud=options.cloud,

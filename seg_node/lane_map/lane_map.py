@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from seg_node.camera.points import POINT
 from seg_node.camera.rays import project
 from seg_node.errors import ConfigError, InputError
 from seg_node.lane_map.pieces import piece_lengths, pieces
+from seg_node.lane_map.store import BlockStore
 from seg_node.lane_map.voxels import VoxelGrid, Voxels
 
 Array = npt.NDArray[np.uint8]
@@ -40,7 +42,9 @@ class MapOptions:
         all evidence.
     min_length_m: shorter connected pieces are left out: a dash of a lane line is longer, what a
         shadow or a kerb makes the network see mostly is not.
-    max_voxels: the bound of memory, about 60 bytes each.
+    max_voxels: the bound of memory, about 75 bytes each.
+    overflow: folder of the temporary file that takes what does not fit, 45 bytes a voxel; None:
+        the weakest voxels are forgotten.
     """
 
     grid: VoxelGrid = field(default_factory=VoxelGrid)
@@ -51,6 +55,7 @@ class MapOptions:
     min_ratio: float = 0.6
     min_length_m: float = 1.5
     max_voxels: int = 1_000_000
+    overflow: Path | None = None
 
     def __post_init__(self) -> None:
         problems = [
@@ -91,11 +96,29 @@ class LaneMap:
 
     def __init__(self, options: MapOptions | None = None) -> None:
         self.options = options or MapOptions()
-        self._voxels = Voxels(self.options.grid, self.options.max_voxels)
+        folder = self.options.overflow
+        store = None if folder is None else BlockStore(folder)
+        self._voxels = Voxels(self.options.grid, self.options.max_voxels, store)
         self.frames = 0
 
     def __len__(self) -> int:
-        return len(self._voxels)
+        """Voxels, in memory and on disk."""
+        return len(self._voxels) + self._voxels.stored
+
+    @property
+    def stored(self) -> int:
+        """Voxels that are on disk."""
+        return self._voxels.stored
+
+    @property
+    def forgotten(self) -> int:
+        """Voxels that found no place in memory or on disk."""
+        return self._voxels.forgotten
+
+    @property
+    def problem(self) -> str:
+        """Why the disk is not used any more, or ''."""
+        return self._voxels.problem
 
     @property
     def nbytes(self) -> int:
@@ -124,6 +147,7 @@ class LaneMap:
         if view is not None:
             check_calibrated(view.intrinsics)
         self.frames += 1
+        self._voxels.come_near(pose[:3, 3], 2.0 * self.options.max_range_m)
         local = np.stack([points['x'], points['y'], points['z']], axis=1).astype(np.float64)
         near = (points['z'] <= self.options.max_range_m) & np.isfinite(local).all(axis=1)
         points, local = points[near], local[near]
@@ -138,23 +162,32 @@ class LaneMap:
         else:
             self._weigh(view, pose)
 
-    def points(self, *, confirmed: bool = True) -> npt.NDArray[np.void]:
-        """The map, (N,) of dtype `MAP_POINT`; with `confirmed=False` every voxel with a hit."""
-        voxels, options = self._voxels, self.options
-        n = len(voxels)
-        hits, misses = voxels.hits[:n], voxels.misses[:n]
+    def points(self, *, confirmed: bool = True, stored: bool = True) -> npt.NDArray[np.void]:
+        """The map, (N,) of dtype `MAP_POINT`; with `confirmed=False` every voxel with a hit.
+
+        `stored=False`: only what is in memory, the part of the map around the vehicle. Raises
+        `InputError` where what is on disk cannot be read.
+        """
+        parts = [self._on_map(rows, confirmed) for rows in self._voxels.parts(stored=stored)]
+        points = np.concatenate(parts) if parts else np.zeros(0, MAP_POINT)
+        if confirmed and self.options.min_length_m > 0.0 and points.size:
+            where = np.stack([points[axis] for axis in 'xyz'], axis=1).astype(np.float64)
+            lengths = piece_lengths(where, pieces(where[:, :2]))
+            points = points[lengths >= self.options.min_length_m]
+        return points
+
+    def _on_map(self, rows: npt.NDArray[np.void], confirmed: bool) -> npt.NDArray[np.void]:
+        options, hits, misses = self.options, rows['hits'], rows['misses']
         on_map = hits > 0
         if confirmed:
             on_map &= hits >= options.min_hits
             on_map &= hits >= options.min_ratio * (hits + misses)
-        rows = np.flatnonzero(on_map).astype(np.int32)
-        points = np.zeros(rows.size, MAP_POINT)
-        where = voxels.positions(rows)
+        rows = rows[on_map]
+        points = np.zeros(len(rows), MAP_POINT)
+        where = self._voxels.middles(rows)
         points['x'], points['y'], points['z'] = where[:, 0], where[:, 1], where[:, 2]
-        points['class'] = voxels.classes(rows)
-        points['hits'], points['misses'] = hits[rows], misses[rows]
-        if confirmed and options.min_length_m > 0.0 and rows.size:
-            points = points[piece_lengths(where, pieces(where[:, :2])) >= options.min_length_m]
+        for name in ('class', 'hits', 'misses'):
+            points[name] = rows[name]
         return points
 
     def _weights(self, z: Float) -> Float:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from seg_node.errors import ConfigError
+from seg_node.errors import ConfigError, InputError
 from seg_node.lane_map.hash_index import HashIndex
+from seg_node.lane_map.store import ROW, Block, BlockStore
 
 Float = npt.NDArray[np.float32]
 Double = npt.NDArray[np.float64]
@@ -16,6 +19,8 @@ Rows = npt.NDArray[np.int32]
 
 _HALF = 1 << 20
 """Voxel indices lie in -2^20 .. 2^20 - 1 an axis, 21 bits each: +-52 km at 5 cm."""
+_PART = 1 << 18
+"""Rows that are handed out at once: 12 MB."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class VoxelGrid:
     size_m: float = 0.05
     height_m: float = 0.4
     tile_m: float = 4.0
+    block_m: float = 64.0
 
     def __post_init__(self) -> None:
         if not (0.005 <= self.size_m <= 2.0 and self.size_m <= self.height_m <= 20.0):
@@ -52,6 +58,10 @@ class VoxelGrid:
         metres: Double = cells * np.array([self.size_m, self.size_m, self.height_m])
         return metres
 
+    def blocks(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """int64 (N, 2): the block of `block_m` metres, x and y, that each voxel lies in."""
+        return np.floor(self.centres(keys)[:, :2] / self.block_m).astype(np.int64)
+
 
 class Voxels:
     """Rows of evidence behind a hash index, and tiles to find the rows near a place.
@@ -59,17 +69,20 @@ class Voxels:
     A row holds how often its voxel was seen as a marking (`hits`) and as something else
     (`misses`), both weighted; the weighted mean of its points; and its class by majority vote.
     All arrays have `capacity` rows from the start: the memory bound. Pages are touched as needed.
+    What does not fit goes to `store`, the blocks that are furthest away first, and comes back with
+    `come_near`. Without a store, or where it fails (`problem`), the weakest rows are forgotten.
     """
 
     ROW_BYTES = 8 + 9 * 4 + 1
     MAX_EVIDENCE = 20.0
     """Hits and misses are scaled down beyond this, so that the map follows a repainted road."""
 
-    def __init__(self, grid: VoxelGrid, capacity: int) -> None:
+    def __init__(self, grid: VoxelGrid, capacity: int, store: BlockStore | None = None) -> None:
         if capacity < 1000:
             raise ConfigError(f'voxels: expected room for at least 1000, got {capacity}')
         self.grid = grid
         self.capacity = capacity
+        self._store = store
         self.clear()
 
     def clear(self) -> None:
@@ -83,6 +96,11 @@ class Voxels:
         self._class, self._votes = np.zeros(n, np.uint8), np.zeros(n, np.float32)
         self.seen = np.zeros(n, np.int32)
         self._tiles: dict[int, list[Rows]] = {}
+        self._here: tuple[Double, float] = np.zeros(3), 0.0
+        self.problem = ''
+        self.forgotten = 0
+        if self._store is not None:
+            self._store.clear()
 
     def __len__(self) -> int:
         return len(self._index)
@@ -91,6 +109,31 @@ class Voxels:
     def nbytes(self) -> int:
         """Memory that is in use, in bytes."""
         return self._index.nbytes + len(self) * (self.ROW_BYTES + 4)
+
+    @property
+    def stored(self) -> int:
+        """Rows that are on disk."""
+        return 0 if self._store is None else len(self._store)
+
+    def parts(self, *, stored: bool = True) -> Iterator[npt.NDArray[np.void]]:
+        """All rows, dtype `ROW`, some at a time; `stored=False`: those in memory."""
+        for start in range(0, len(self), _PART):
+            yield self._rows(np.arange(start, min(start + _PART, len(self))))
+        if stored and self._store is not None:
+            yield from self._store.parts()
+
+    def come_near(self, centre: Double, radius_m: float) -> None:
+        """Have all rows within `radius_m` of `centre` in memory."""
+        self._here = centre, radius_m
+        if self._store is None or not len(self._store):
+            return
+        size = self.grid.block_m
+        low = np.floor((centre[:2] - radius_m) / size).astype(int)
+        high = np.floor((centre[:2] + radius_m) / size).astype(int)
+        for x in range(low[0], high[0] + 1):
+            for y in range(low[1], high[1] + 1):
+                if (x, y) in self._store:
+                    self._bring(self._store, (x, y))
 
     def add(
         self, points: Double, weights: Float, classes: npt.NDArray[np.uint8], tick: int
@@ -120,8 +163,15 @@ class Voxels:
 
     def positions(self, rows: Rows) -> Double:
         """float64 (N, 3): weighted mean of each row's points, metres."""
-        mean = self._offset[rows] / np.maximum(self._weight[rows], 1e-9)[:, None]
-        metres: Double = self.grid.centres(self.keys[rows]) + mean
+        return self._middles(self.keys[rows], self._offset[rows], self._weight[rows])
+
+    def middles(self, rows: npt.NDArray[np.void]) -> Double:
+        """The same of rows of dtype `ROW`."""
+        return self._middles(rows['key'], rows['offset'], rows['weight'])
+
+    def _middles(self, keys: npt.NDArray[np.int64], offset: Float, weight: Float) -> Double:
+        mean = offset / np.maximum(weight, 1e-9)[:, None]
+        metres: Double = self.grid.centres(keys) + mean
         return metres
 
     def classes(self, rows: Rows) -> npt.NDArray[np.uint8]:
@@ -178,16 +228,80 @@ class Voxels:
             self._tiles.setdefault(int(tiles[part[0]]), []).append(rows[part])
 
     def _make_room(self, count: int) -> None:
-        """Drop the weakest voxels: a tenth of the capacity, and what is wanted besides."""
-        n = len(self)
+        """Have room for `count` rows: a tenth of the capacity besides, or three with a store."""
         target = max(0, int(self.capacity * 0.9) - count)
-        strength = self.hits[:n] - self.misses[:n]
-        # Among equals the longest unseen goes first.
-        order = np.lexsort((self.seen[:n], strength))
-        stay = np.sort(order[n - target :]) if target else np.empty(0, np.int64)
-        for values in self._columns():
+        if self._store is not None and not self.problem:
+            self._put_away(self._store, min(target, int(self.capacity * 0.7)))
+        if len(self) > target:
+            self.forgotten += len(self) - target
+            n = len(self)
+            strength = self.hits[:n] - self.misses[:n]
+            # Among equals the longest unseen goes first.
+            order = np.lexsort((self.seen[:n], strength))
+            self._keep(np.sort(order[n - target :]) if target else np.empty(0, np.int64))
+
+    def _put_away(self, store: BlockStore, target: int) -> None:
+        """Blocks go to disk until `target` rows are left, those that are near at no time."""
+        n, (centre, radius) = len(self), self._here
+        every = self.grid.blocks(self.keys[:n])
+        _, first, inverse, counts = np.unique(
+            _tile_keys(every[:, 0], every[:, 1]),
+            return_index=True,
+            return_inverse=True,
+            return_counts=True,
+        )
+        blocks = every[first]
+        size = self.grid.block_m
+        away = np.abs((blocks + 0.5) * size - centre[:2]).max(axis=1) - size / 2
+        stay, left = np.ones(n, np.bool_), n
+        for number in np.argsort(-away):
+            if left <= target or away[number] <= radius:
+                break
+            block = int(blocks[number, 0]), int(blocks[number, 1])
+            mine = np.flatnonzero(inverse == number)
+            try:
+                store.put(block, _joined(self._rows(mine), store.take(block)))
+            except InputError as error:
+                self.problem = str(error)
+                break
+            stay[mine] = False
+            left -= int(counts[number])
+        self._keep(np.flatnonzero(stay))
+
+    def _bring(self, store: BlockStore, block: Block) -> None:
+        try:
+            rows = store.take(block)
+        except InputError as error:
+            self.problem = str(error)
+            return
+        rows = np.sort(rows, order='key')
+        most = int(self.capacity * 0.9)
+        if len(rows) > most:
+            self.forgotten += len(rows) - most
+            rows = rows[np.sort(np.argsort(rows['misses'] - rows['hits'], kind='stable')[:most])]
+        if len(self) + len(rows) > self.capacity:
+            self._make_room(len(rows))
+        known = self._index.find(rows['key'])
+        twice = known >= 0
+        if twice.any():  # seen while it was away
+            rows[twice] = _joined(self._rows(known[twice]), rows[twice])
+        places, new = self._index.insert(rows['key'])
+        for name, values in self._columns().items():
+            values[places] = rows[name]
+        self._file(places[new], rows['key'][new])
+
+    def _rows(self, places: npt.NDArray[np.intp] | Rows) -> npt.NDArray[np.void]:
+        rows = np.empty(len(places), ROW)
+        for name, values in self._columns().items():
+            rows[name] = values[places]
+        return rows
+
+    def _keep(self, stay: npt.NDArray[np.intp]) -> None:
+        """Only the rows `stay` (ascending), in that order."""
+        n = len(self)
+        for values in self._columns().values():
             kept = values[:n][stay]
-            values[:] = 0
+            values[:n] = 0
             values[: stay.size] = kept
         self._index = HashIndex(4 * max(stay.size, 1 << 14))
         self._index.insert_in_order(self.keys[: stay.size])
@@ -195,11 +309,29 @@ class Voxels:
         if stay.size:
             self._file(np.arange(stay.size, dtype=np.int32), self.keys[: stay.size])
 
-    def _columns(self) -> tuple[npt.NDArray[np.generic], ...]:
-        return (
-            self.keys, self.hits, self.misses, self._weight, self._offset,
-            self._class, self._votes, self.seen,
-        )  # fmt: skip
+    def _columns(self) -> dict[str, npt.NDArray[Any]]:
+        return {
+            'key': self.keys, 'hits': self.hits, 'misses': self.misses, 'weight': self._weight,
+            'offset': self._offset, 'class': self._class, 'votes': self._votes, 'seen': self.seen,
+        }  # fmt: skip
+
+
+def _joined(rows: npt.NDArray[np.void], others: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """Two records of voxels as one: evidence adds up, the class with more votes stays."""
+    if not len(others):
+        return rows
+    both = np.concatenate([rows, others])
+    _, first, inverse = np.unique(both['key'], return_index=True, return_inverse=True)
+    joined = both[first]
+    rest = np.setdiff1d(np.arange(len(both)), first)
+    into = inverse.reshape(-1)[rest]
+    for name in ('hits', 'misses', 'weight', 'offset'):
+        joined[name][into] += both[name][rest]
+    more = both['votes'][rest] > joined['votes'][into]
+    joined['class'][into[more]] = both['class'][rest][more]
+    joined['votes'][into] = np.abs(joined['votes'][into] - both['votes'][rest])
+    joined['seen'][into] = np.maximum(joined['seen'][into], both['seen'][rest])
+    return joined
 
 
 def _tile_keys(x: npt.NDArray[np.int64], y: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -210,7 +210,9 @@ class LaneMapNode(Node):
         changed = self._stamp is not None and self._map.frames != self._sent_frames
         if changed and self._cloud.get_subscription_count():
             self._sent_frames = self._map.frames
-            self._cloud.publish(map_cloud(self._stamp, self._frame, self._map.points()))
+            self._cloud.publish(
+                map_cloud(self._stamp, self._frame, self._map.points(stored=False))
+            )
 
     def save(self) -> str:
         """Save the map; one line about it. Raises `SegNodeError`."""
@@ -257,6 +259,7 @@ class LaneMapNode(Node):
         details |= {f'frames_{k}': n for k, n in sorted(mapped.items()) if 'lost_' in k}
         details |= {'odometry': odometry.state, 'odometry_jumps': odometry.jumps}
         details |= {'voxels': len(self._map), 'memory_bytes': self._map.nbytes}
+        details |= {'voxels_on_disk': self._map.stored, 'voxels_forgotten': self._map.forgotten}
         details |= diagnostics.stage_values(self._mapper.recorder)
         name = f'{self.get_fully_qualified_name().lstrip("/")}: lane map'
         status = diagnostics.status(name, level, message, details)
@@ -276,6 +279,11 @@ class LaneMapNode(Node):
         if not counts.sets and counts.lost.get('points'):
             missing = ', '.join(self._sync.missing()) or 'equal stamps'
             return error, f'lane points without {missing}: nothing is added (see use_mask)'
+        if self._map.problem:
+            return (
+                DiagnosticStatus.WARN,
+                f'far parts of the map are forgotten: {self._map.problem}',
+            )
         return DiagnosticStatus.OK, 'mapping'
 
 

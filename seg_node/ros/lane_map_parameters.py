@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seg_node.lane_map import MapOptions, VoxelGrid
+from seg_node.model.runner import default_cache_dir
 from seg_node.ros.declared import parameter
 from seg_node.transforms import Pose
 
@@ -70,8 +71,13 @@ class LaneMapSettings:
     max_voxels: int = _fixed(
         _DEFAULT.max_voxels, 'Bound of memory, about 75 bytes each.', bounds=(1000, 50_000_000)
     )
+    tiles_on_disk: bool = _fixed(
+        True,
+        'What memory does not hold goes to a temporary file in the cache folder and comes back '
+        'when the vehicle does; false: the weakest voxels are forgotten.',
+    )
     publish_period_s: float = _fixed(
-        1.0, 'Seconds between clouds on ~/points.', bounds=(0.1, 3600.0)
+        1.0, 'Seconds between clouds on ~/points, of what is in memory.', bounds=(0.1, 3600.0)
     )
     output_dir: str = _fixed('lane_map', 'Folder that ~/save writes into.')
     save_on_shutdown: bool = _fixed(False, 'Save when the node ends.')
@@ -88,6 +94,7 @@ class LaneMapSettings:
             min_ratio=self.min_ratio,
             min_length_m=self.min_length_m,
             max_voxels=self.max_voxels,
+            overflow=default_cache_dir() / 'lane_map' if self.tiles_on_disk else None,
         )
 
     @cached_property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from seg_node.lane_map.compare import CompareOptions, Sight, TrueMarkings, compa
 from seg_node.lane_map.hash_index import HashIndex
 from seg_node.lane_map.polylines import trace
 from seg_node.lane_map.save import save_map
+from seg_node.lane_map.store import ROW, BlockStore
 from seg_node.lane_map.voxels import Voxels
 
 
@@ -136,6 +139,95 @@ def test_memory_is_bounded_and_the_best_voxels_stay():
     points = lane_map.points()
     assert len(points) >= 400
     assert (points['x'] < 5).all()
+
+
+def long_drive(lane_map, metres=500.0):
+    """There and back along dashes of three metres, seen from above every metre."""
+    there = np.arange(0.0, metres, 1.0)
+    for x in (*there, *there[::-1]):
+        along = np.arange(max(0.0, x - 4.0), x + 4.0, 0.05)
+        along = along[along % 6.0 < 3.0]
+        xyz = np.stack([along - x, np.zeros_like(along), np.full_like(along, 3.0)], axis=1)
+        pose = np.eye(4)
+        pose[0, 3] = x
+        lane_map.update(lane_point_array(xyz.astype(np.float32)), pose)
+
+
+@pytest.fixture
+def whole():
+    lane_map = LaneMap(MapOptions())
+    long_drive(lane_map)
+    return lane_map.points()
+
+
+def test_what_memory_does_not_hold_is_on_disk_and_comes_back(tmp_path, whole):
+    lane_map = LaneMap(MapOptions(max_voxels=2500, overflow=tmp_path / 'cache'))
+    long_drive(lane_map)
+    assert lane_map.stored > 1000
+    assert lane_map.forgotten == 0
+    assert list((tmp_path / 'cache').iterdir()) == []  # the file has no name
+    near = lane_map.points(stored=False)
+    assert 0 < len(near) <= 2500
+    assert near['x'].max() < 300.0 < whole['x'].max()
+    points = lane_map.points()
+    for array in (points, whole):
+        array.sort(order=['x', 'y', 'z'])
+    np.testing.assert_allclose(points['x'], whole['x'], atol=1e-3)
+    np.testing.assert_allclose(points['hits'], whole['hits'], rtol=1e-5)
+    lane_map.reset()
+    assert len(lane_map) == 0
+
+
+def test_a_full_disk_is_told_and_the_weakest_are_forgotten(tmp_path, whole):
+    (tmp_path / 'cache').write_text('in the way')
+    lane_map = LaneMap(MapOptions(max_voxels=2500, overflow=tmp_path / 'cache'))
+    long_drive(lane_map)
+    assert str(tmp_path / 'cache') in lane_map.problem
+    assert lane_map.stored == 0
+    assert lane_map.forgotten > 1000
+    assert 0 < len(lane_map.points()) <= 2500
+
+
+def test_evidence_that_is_seen_while_a_block_is_away_adds_up(tmp_path):
+    store = BlockStore(tmp_path)
+    voxels = Voxels(VoxelGrid(), 1000, store)
+    points = np.zeros((300, 3))
+    points[:, 0] = np.arange(300) * 0.05
+    ones = np.ones(300, np.float32)
+    for _ in range(2):
+        voxels.come_near(np.array([1000.0, 0.0, 0.0]), 10.0)  # the points are far from here
+        rows = voxels.add(points, ones, np.full(300, 2, np.uint8), tick=1)
+        voxels.add_evidence(rows, ones, 0 * ones)
+        others = np.add(points, (1000.0, 0.0, 0.0))
+        for shift in range(5):
+            voxels.add(np.add(others, (0, shift, 0)), ones, np.full(300, 2, np.uint8), tick=2)
+    assert store.blocks == ((0, 0),)
+    voxels.come_near(np.zeros(3), 10.0)
+    assert (0, 0) not in store
+    found = np.concatenate(list(voxels.parts()))
+    mine = found[found['hits'] > 0]
+    assert len(mine) == 300
+    assert (mine['hits'] == 2.0).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3000)), max_size=12))
+def test_block_store_is_a_dictionary_of_arrays(puts):
+    with tempfile.TemporaryDirectory() as folder:
+        store, model = BlockStore(Path(folder)), {}
+        for number, count in puts:
+            block = (number, -number)
+            if block in model:
+                np.testing.assert_array_equal(store.take(block), model.pop(block))
+            rows = np.zeros(count, ROW)
+            rows['key'] = np.arange(count) + number
+            store.put(block, rows)
+            model[block] = rows
+            assert len(store) == sum(map(len, model.values()))
+        for block, rows in model.items():
+            np.testing.assert_array_equal(store.read(block), rows)
+        pages = sum(-(-len(rows) // 1024) for rows in model.values())
+        assert store.nbytes >= pages * 1024 * ROW.itemsize
+        store.clear()
 
 
 def test_short_pieces_are_left_out():
