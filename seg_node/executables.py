@@ -1,4 +1,4 @@
-"""The executables of `ros2 run seg_node`: quiet about a Ctrl-C from the first moment on.
+"""The executables of `ros2 run seg_node`: quiet about Ctrl-C and SIGTERM from the first moment.
 
 `python -m seg_node.executables NAME …` is the same without an installed script. Each works with
 the virtual environment beside the workspace (`seg_node.venv`), and says in one line what is not
@@ -19,8 +19,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from seg_node.prerequisites import array_problem, missing
-from seg_node.venv import use_venv
+# Nothing of ours up here: until the handlers are set, a signal ends in a traceback.
 
 
 def seg_node() -> int:
@@ -73,13 +72,16 @@ EXECUTABLES = {
 
 
 @contextlib.contextmanager
-def interrupt_ends(status: int, message: str = '') -> Iterator[None]:
-    """A Ctrl-C within the block ends the process at once with `status`.
+def interrupt_ends(status: int, message: str = '', terminated: bool = False) -> Iterator[None]:
+    """A Ctrl-C within the block ends the process at once with `status`; `terminated`: SIGTERM too.
 
     For imports, where there is nothing to clean up. Other threads than the main one, and programs
-    that ignore Ctrl-C or take it themselves, are left alone.
+    that ignore a signal or take it themselves, are left alone.
     """
-    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    untouched = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    if not terminated:
+        del untouched[signal.SIGTERM]
+    ours = {n: handler for n, handler in untouched.items() if signal.getsignal(n) is handler}
     if not ours or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -89,11 +91,13 @@ def interrupt_ends(status: int, message: str = '') -> Iterator[None]:
             print(message, file=sys.stderr, flush=True)
         os._exit(status)
 
-    signal.signal(signal.SIGINT, end)
+    for number in ours:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 def _is_for_ros(words: Sequence[str]) -> bool:
@@ -124,7 +128,10 @@ def _node_or_verb(module: str, verb: str) -> int:
 
 def _run(module: str) -> int:
     try:
-        with interrupt_ends(0):
+        with interrupt_ends(0, terminated=True):
+            from seg_node.prerequisites import array_problem
+            from seg_node.venv import use_venv
+
             use_venv()
             if problem := array_problem():
                 print(f'error: {problem}', file=sys.stderr)
@@ -134,6 +141,8 @@ def _run(module: str) -> int:
     except KeyboardInterrupt:
         return 0
     except ImportError as error:
+        from seg_node.prerequisites import missing
+
         print(f'error: {missing(error)}', file=sys.stderr)
         return 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.metadata
 import importlib.util
 import io
 import os
@@ -72,9 +71,11 @@ def array_problem() -> str:
 
 def pydantic_problem() -> str:
     """A line where pydantic is older than 2.6, as in apt of Humble and Jazzy, else empty."""
+    from importlib import metadata  # slow, and every start passes here
+
     try:
-        version = importlib.metadata.version('pydantic')
-    except importlib.metadata.PackageNotFoundError:
+        version = metadata.version('pydantic')
+    except metadata.PackageNotFoundError:
         return f'pydantic: not installed: {install_command("runtime")}'
     if tuple(int(part) for part in version.split('.')[:2]) >= PYDANTIC:
         return ''

@@ -21,6 +21,7 @@ from onnx import TensorProto, compose, helper, numpy_helper
 
 from seg_node.errors import InputError, ModelError, first_line, problems_line
 from seg_node.files import private_folder, write_atomic
+from seg_node.model.foreign_answers import check_answers
 from seg_node.model.sidecar import HeadPart, Sidecar, SidecarHead, read_sidecar
 from seg_node.model.structure import check_structure
 
@@ -57,7 +58,9 @@ def wrapped(model_path: Path, sidecar_path: Path, cache_dir: Path | None) -> Ite
             if path.stem == stem + _digest(path):
                 yield path
                 return
-        contract = wrap(model_path, read_sidecar(sidecar_path))
+        sidecar = read_sidecar(sidecar_path)
+        contract, answers = wrap(model_path, sidecar)
+        check_answers(f'{model_path} with its sidecar', contract, answers, sidecar)
         with write_atomic(folder / f'.{stem}.onnx') as temporary:
             onnx.save(contract, temporary)
             target = folder / f'{stem}{_digest(temporary)}.onnx'
@@ -76,8 +79,11 @@ def _read(path: Path) -> bytes:
         raise ModelError(f'{path}: cannot be read: {error.strerror or error}') from None
 
 
-def wrap(model_path: Path, sidecar: Sidecar) -> onnx.ModelProto:
-    """Add everything between camera picture and class ids to the graph of `model_path`."""
+def wrap(model_path: Path, sidecar: Sidecar) -> tuple[onnx.ModelProto, list[str]]:
+    """Add everything between camera picture and class ids to the graph of `model_path`.
+
+    Also the names that the network's own answers have in it, one for each head.
+    """
     try:
         net = onnx.load(model_path)
         onnx.checker.check_model(net)
@@ -94,7 +100,10 @@ def wrap(model_path: Path, sidecar: Sidecar) -> onnx.ModelProto:
     parts = _Parts(opset)
     _before(parts, _PREFIX + image.name, sidecar, kind)
     split = len(parts.nodes)
-    _after(parts, [_PREFIX + answer.name for answer in answers], sidecar)
+    sources = [_PREFIX + answer.name for answer in answers]
+    if sidecar.layout == 'nhwc' and len(_shape(answers[0])) == 4:
+        parts.plane = 1
+    _after(parts, sources, sidecar)
     count = len(sidecar.classes) - 1
     shapes: dict[str, list[str | int | None]] = {
         'mask': [1, 'h', 'w'],
@@ -113,7 +122,7 @@ def wrap(model_path: Path, sidecar: Sidecar) -> onnx.ModelProto:
     contract.functions.extend(net.functions)
     helper.set_model_props(contract, sidecar.spec().to_metadata())
     onnx.checker.check_model(contract)
-    return contract
+    return contract, sources
 
 
 def _modern(path: Path, net: onnx.ModelProto) -> onnx.ModelProto:
@@ -183,17 +192,29 @@ def _part_problems(
     while last is not None and last.op_type in _PASSING and last.input:
         last = makers.get(last.input[0])
     applied = {'Sigmoid': 'sigmoid', 'Softmax': 'softmax'}.get(last.op_type if last else '')
+    shape = _shape(answer)
+    channels = shape[1 if sidecar.layout == 'nchw' else 3] if len(shape) == 4 else 0
+    classes = len(part.classes)
     if applied and part.head in ('sigmoid', 'softmax'):
-        name = 'sigmoid_probabilities' if applied == 'sigmoid' else 'probabilities'
+        # YOLOP's heads have a channel for the background and a sigmoid all the same.
+        alone = applied == 'sigmoid' and channels != classes + 1
+        name = 'sigmoid_probabilities' if alone else 'probabilities'
         problems.append(
             f'head {part.head}: output {answer.name} has its {applied} in the graph already, '
             f'use head {name}'
         )
-    shape = _shape(answer)
-    if part.head == 'class_ids' or len(shape) != 4:
+    if part.head == 'class_ids':
+        if channels > 1:
+            problems.append(
+                f'head class_ids: output {answer.name} has {channels} channels, expected one'
+            )
         return problems
-    channels = shape[1 if sidecar.layout == 'nchw' else 3]
-    classes = len(part.classes)
+    if len(shape) not in (0, 4):
+        problems.append(
+            f'head {part.head}: output {answer.name} has shape {shape}, expected 4 dimensions'
+        )
+    if len(shape) != 4:
+        return problems
     expected = classes if part.head in _FOREGROUND_ONLY else classes + 1
     if channels not in (0, expected):
         problems.append(
@@ -229,6 +250,8 @@ class _Parts:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.outputs: list[str] = []
+        self.plane = -2
+        """Axis of the answer that its height is on; the width is on the next one."""
 
     def add(self, op: str, inputs: list[str], name: str, **attributes: Any) -> str:
         """Add a node with one output called `name`; return that name."""
@@ -313,10 +336,10 @@ def _foreground(parts: _Parts, p: str, prefix: str, count: int) -> str:
 
 
 def _class_ids(parts: _Parts, source: str) -> None:
-    """Integers (1, H, W) or (1, 1, H, W) to `mask`."""
+    """Integers (1, H, W), (1, 1, H, W) or (1, H, W, 1) to `mask`."""
     shape = parts.add('Shape', [source], 'post/shape')
-    start = parts.constant('post/start', [-2])
-    end = parts.constant('post/end', [np.iinfo(np.int64).max])
+    start = parts.constant('post/start', [parts.plane])
+    end = parts.constant('post/end', [3 if parts.plane == 1 else np.iinfo(np.int64).max])
     size = parts.add('Slice', [shape, start, end], 'post/size')
     full = parts.add('Concat', [parts.constant('post/one', [1]), size], 'post/full', axis=0)
     parts.uint8(parts.add('Reshape', [source, full], 'post/ids'), 'mask')

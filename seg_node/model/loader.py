@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from seg_node.errors import ConfigError, ModelError, last_line
+from seg_node.model.plain_pictures import plain_pictures
 from seg_node.model.runner import PrecisionName, Runner, RunOptions
 from seg_node.model.structure import check_structure
 from seg_node.prerequisites import no_runtime
@@ -108,12 +109,8 @@ def _probe(runner: Runner) -> str:
     A net that gets pictures in another range than it was trained for, or whose activation is
     applied twice, answers with one class everywhere: nothing else would tell.
     """
-    rng = np.random.default_rng(0)
-    height, width = runner.input.shape[:2]
-    ramp = np.linspace(0, 255, width, dtype=np.uint8)[None, :, None]
-    noise = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     seen: set[int] = set()
-    for picture in (np.uint8(0), np.uint8(128), np.uint8(255), ramp, noise):
+    for picture in plain_pictures(*runner.input.shape[:2]):
         runner.input[...] = picture
         mask = runner.run().mask
         if mask is None:  # a file of contract 2, which no sidecar makes

@@ -44,10 +44,11 @@ class Sidecar(BaseModel):
 
     Head types: `softmax` (logits of all C classes), `sigmoid` (logits of the C - 1 foreground
     classes), `probabilities` and `sigmoid_probabilities` (the same with softmax or sigmoid already
-    applied in the graph), `class_ids` (argmax already applied: integers (1, H, W) or
-    (1, 1, H, W)). `mean` and `std` are of the picture divided by `scale`. A net with several heads
-    (drivable area and lanes, say) has `parts` in place of `head` and `output`: together they name
-    the foreground classes in id order, and a later class is painted over an earlier one.
+    applied in the graph), `class_ids` (argmax already applied: integers (1, H, W),
+    (1, 1, H, W) or (1, H, W, 1)). `mean` and `std` are of the picture divided by `scale`. A net
+    with several heads (drivable area and lanes, say) has `parts` in place of `head` and `output`:
+    together they name the foreground classes in id order, and a later class is painted over an
+    earlier one.
     """
 
     model_config = ConfigDict(extra='forbid', frozen=True)
@@ -110,10 +111,13 @@ class Sidecar(BaseModel):
                 f'most {most:g}, got {self.mean} and {self.std}; for values of 0 to 255 give '
                 'scale: 1'
             )
-        if min(self.std) < most / 1000.0:
+        # Less than one grey level of 255 is a value for pictures of 0 to 1.
+        level = most / 255.0 * (1.0 - 1e-6)
+        if min(self.std) < level or 0.0 < max(map(abs, self.mean)) < level:
             raise ValueError(
-                f'std: expected that of a picture of 0 to {most:g} (scale {self.scale:g}), got '
-                f'{self.std}; for pictures of 0 to 1 give scale: 255'
+                f'mean, std: expected those of a picture of 0 to {most:g} (scale '
+                f'{self.scale:g}), got {self.mean} and {self.std}; for pictures of 0 to 1 give '
+                'scale: 255'
             )
         return self
 

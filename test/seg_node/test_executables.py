@@ -1,4 +1,4 @@
-"""Ctrl-C while a program still imports."""
+"""Ctrl-C and SIGTERM while a program still imports."""
 
 from __future__ import annotations
 
@@ -17,19 +17,41 @@ NODE = 'from seg_node.executables import seg_node as main'
 VERB = 'from seg_node.cli import main as cli; main = lambda: cli(["doctor"])'
 
 
-@pytest.mark.parametrize(('what', 'statuses'), [(NODE, {0}), (VERB, {130})])
+@pytest.mark.parametrize(
+    ('what', 'number', 'statuses'),
+    [
+        (NODE, signal.SIGINT, {0}),
+        (NODE, signal.SIGTERM, {0}),
+        (VERB, signal.SIGINT, {130}),
+        (VERB, signal.SIGTERM, {-signal.SIGTERM}),
+    ],
+)
 @pytest.mark.parametrize('delay_s', [0.05, 0.25])
-def test_ctrl_c_during_imports_is_quiet(what: str, statuses: set[int], delay_s: float) -> None:
+def test_a_signal_during_imports_is_quiet(
+    what: str, number: signal.Signals, statuses: set[int], delay_s: float
+) -> None:
     code = f'import sys; {LISTEN}; {what}; print("up", flush=True); sys.exit(main())'
     process = subprocess.Popen(
         [sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None and process.stdout.readline() == 'up\n'
     time.sleep(delay_s)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode in statuses, said
     assert 'Traceback' not in said and len(said.splitlines()) <= 1
+
+
+def test_nothing_slow_is_imported_before_the_handlers_are_set() -> None:
+    code = (
+        'import sys\n'
+        'import contextlib, importlib.util, pathlib, signal, threading, typing\n'  # site has them
+        'before = set(sys.modules)\n'
+        'import seg_node.executables\n'
+        'print(*sorted(set(sys.modules) - before))\n'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ['seg_node', 'seg_node.executables']
 
 
 def test_a_program_that_takes_ctrl_c_itself_is_left_alone() -> None:

@@ -9,7 +9,7 @@ from seg_node.executables import interrupt_ends
 
 def main() -> int:
     """Entry, also of `carla_server`."""
-    with interrupt_ends(0):
+    with interrupt_ends(0, terminated=True):
         cli = importlib.import_module('seg_node_sim.server.cli')
         parser = argparse.ArgumentParser(prog='seg_node_sim.server', description=__doc__)
         cli.add_arguments(parser)
