@@ -35,16 +35,36 @@ class RigLoad:
     seconds: float
     rounds: int
 
+    @property
+    def names(self) -> list[str]:
+        """Of the cameras."""
+        return [f'camera_{number}' for number in range(self.cameras)]
+
+
+def _words(load: RigLoad, cameras: dict[str, Any]) -> list[str]:
+    """The node's command line."""
+    own = {'model': load.model, 'threads': load.threads, 'lazy': False, **cameras}
+    return [*ros_arguments(own), '--log-level', 'warn']
+
+
+def measure_one_node(load: RigLoad, size: Size) -> dict[str, Any]:
+    """One node with all cameras, alone; one record. One camera is a node as it comes."""
+    from seg_node.ros.session import private_graph
+
+    cameras = {'cameras': load.names} if load.cameras > 1 else {}
+    alone = [*_words(load, cameras), *(() if cameras else ('-r', f'__ns:=/{load.names[0]}'))]
+    with private_graph():
+        parts = [_measured([alone], load.names, load, size) for _ in range(load.rounds)]
+    return {'cameras': load.cameras, 'source_size': str(size), **_of_rounds(parts)}
+
 
 def measure_rig(load: RigLoad, size: Size) -> dict[str, Any]:
     """One node with all cameras and a node for each, in turns; one record."""
     from seg_node.ros.session import private_graph
 
-    names = [f'camera_{number}' for number in range(load.cameras)]
-    own = {'model': load.model, 'threads': load.threads, 'lazy': False}
-    quiet = ['--log-level', 'warn']
-    one = [[*ros_arguments({**own, 'cameras': names}), *quiet]]
-    each = [[*ros_arguments(own), '-r', f'__ns:=/{name}', *quiet] for name in names]
+    names = load.names
+    one = [_words(load, {'cameras': names})]
+    each = [[*_words(load, {}), '-r', f'__ns:=/{name}'] for name in names]
     rounds: dict[str, list[dict[str, Any]]] = {'one_node': [], 'node_each': []}
     with private_graph():
         for _ in range(load.rounds):

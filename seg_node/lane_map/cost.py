@@ -24,7 +24,7 @@ from seg_node.camera.points import PointOptions, lane_points
 from seg_node.camera.rays import RayTable
 from seg_node.camera.size import Size
 from seg_node.files import write_json
-from seg_node.lane_map import Evidence, LaneMap
+from seg_node.lane_map import Evidence, LaneMap, MapOptions
 from seg_node.progress import track
 from seg_node.timing import Recorder
 from seg_node.transforms import Pose, optical_mount
@@ -99,9 +99,9 @@ def _timed(recorder: Recorder, name: str, work: Callable[[], T]) -> T:
     return result
 
 
-def run(metres: float, step: float = 0.5) -> dict[str, Any]:
+def run(metres: float, step: float = 0.5, options: MapOptions | None = None) -> dict[str, Any]:
     """Drive `metres`, a frame every `step` metres; figures."""
-    road, lane_map = StripedRoad(), LaneMap()
+    road, lane_map = StripedRoad(), LaneMap(options)
     recorder, count = Recorder(window=None), 0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for x in track(np.arange(0.0, metres, step), 'drive'):
@@ -112,12 +112,14 @@ def run(metres: float, step: float = 0.5) -> dict[str, Any]:
         _timed(recorder, 'update', lambda a=points, p=pose, v=view: lane_map.update(a, p, v))  # type: ignore[misc]
         count += len(points)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _timed(recorder, 'points_in_memory', lambda: lane_map.points(stored=False))
     _timed(recorder, 'points', lane_map.points)
     return {
         'metres': metres,
         'frames': lane_map.frames,
         'points_a_frame': round(count / max(1, lane_map.frames)),
         'voxels': len(lane_map),
+        'voxels_on_disk': lane_map.stored,
         'map_megabytes': round(lane_map.nbytes / 1e6, 2),
         'process_grew_megabytes': round((after - before) / 1e3, 1),
         'milliseconds': recorder.summary(),
@@ -130,9 +132,11 @@ def main() -> int:
         prog='python -m seg_node.lane_map.cost', description=(__doc__ or '').splitlines()[0]
     )
     parser.add_argument('--metres', type=float, default=2000.0)
+    parser.add_argument('--step', type=float, default=0.5, help='metres between frames')
+    parser.add_argument('--overflow', type=Path, help='folder for what memory does not hold')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write figures')
     options = parser.parse_args()
-    figures = run(options.metres)
+    figures = run(options.metres, options.step, MapOptions(overflow=options.overflow))
     for name, value in figures.items():
         print(f'{name}: {value}')
     if options.json:
