@@ -19,6 +19,8 @@ from seg_node.ros_process import ros_arguments
 from seg_node.timing import STAGES, percentiles
 
 _ROUNDS = 3
+_JOINS = 5
+"""Readers that come in a round while nobody else reads: the node was idle."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ def measure_over_dds(options: OverDds, size: Size) -> dict[str, Any]:
     """Echo and node in turns with pictures of `size`; one record.
 
     Cold start: from the start of the process to the first answer over DDS, and the processor time
-    it took until then (of all threads), each the median of the rounds.
+    it took until then (of all threads), each the median of the rounds. `first_mask_ms`: from a
+    subscription while nobody else reads to its first mask.
     """
     from seg_node.ros.session import private_graph
 
@@ -67,6 +70,7 @@ def measure_over_dds(options: OverDds, size: Size) -> dict[str, Any]:
         'echo_latency_ms': echoes,
         'stages_ms': stages,
         'node_adds_ms': round(latencies['p50'] - echoes['p50'] - stages['infer'], 3),
+        'first_mask_ms': percentiles(v for part in node for v in part['first_mask_ms']),
         'cold_start_s': _middle(node, 'cold_start_s'),
         'cold_start_cpu_s': _middle(node, 'cold_start_cpu_s'),
         'echo_cold_start_s': _middle(echo, 'cold_start_s'),
@@ -104,12 +108,14 @@ def _trip(
             probe.send_all(frames, options.rate_hz)
             after = probe.settled_counts() if counted else {}
             counts = {name: after[name] - before[name] for name in after}
+            joins = [probe.join_again(scene, options.rate_hz) for _ in range(counted * _JOINS)]
             return {
                 'sent': probe.trip.sent,
                 'answered': probe.trip.answered,
                 'latency_ms': probe.trip.latency_ms,
                 'diagnostics': dict(probe.diagnostics),
                 'counts': counts,
+                'first_mask_ms': joins,
                 'cold_start_s': cold_start_s,
                 'cold_start_cpu_s': used.user + used.system,
             }

@@ -95,6 +95,7 @@ def _over_dds(options: argparse.Namespace) -> int:
     table = Table(f'camera → DDS → node → DDS → reader at {options.rate:g} Hz, ms')
     table.columns('camera')
     table.numbers('node p50', 'p95', 'p99', 'echo p50', 'network p50', 'node adds p50')
+    table.numbers('first mask to a new reader p50 (p99)')
     table.numbers('cold start s (processor)', 'echo', 'sent', 'answered', 'unaccounted')
     for r in records:
         node, echo = r['latency_ms'], r['echo_latency_ms']
@@ -104,6 +105,7 @@ def _over_dds(options: argparse.Namespace) -> int:
             f'{echo["p50"]:.2f}',
             f'{r["stages_ms"]["infer"]:.2f}',
             f'{r["node_adds_ms"]:.2f}',
+            f'{r["first_mask_ms"]["p50"]:.1f} ({r["first_mask_ms"]["p99"]:.1f})',
             f'{r["cold_start_s"]:.2f} ({r["cold_start_cpu_s"]:.2f})',
             f'{r["echo_cold_start_s"]:.2f} ({r["echo_cold_start_cpu_s"]:.2f})',
             str(r['frames_sent']),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -54,7 +55,8 @@ class LatencyProbe(Node):
         self._flying: dict[int, tuple[float, Array]] = {}
         self._images = self.create_publisher(Image, 'image', RELIABLE)
         self._infos = self.create_publisher(CameraInfo, 'camera_info', RELIABLE)
-        self.create_subscription(Image, answer, self._on_message, RELIABLE)
+        self._reader = self.create_subscription(Image, answer, self._on_message, RELIABLE)
+        self._first_arrival = math.inf
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self._answer = answer
 
@@ -97,6 +99,31 @@ class LatencyProbe(Node):
         while self._flying and time.monotonic() < end:
             time.sleep(0.02)
 
+    def join_again(self, pixels: Array, rate: float, away_s: float = 0.5) -> float:
+        """Milliseconds from subscribing to the first answer, after nobody read for `away_s`.
+
+        Frames are sent all the while, `rate` a second. Raises `InputError` without an answer.
+        """
+        self.destroy_subscription(self._reader)
+        self._send_until(pixels, rate, lambda: False, away_s)
+        self._first_arrival = math.inf
+        joined = time.perf_counter()
+        self._reader = self.create_subscription(Image, self._answer, self._on_message, RELIABLE)
+        if not self._send_until(pixels, rate, lambda: self._first_arrival < math.inf, 5.0):
+            raise InputError(f'{self._answer}: no answer to a new reader within 5 s')
+        return (self._first_arrival - joined) * 1e3
+
+    def _send_until(
+        self, pixels: Array, rate: float, done: Callable[[], bool], limit_s: float
+    ) -> bool:
+        end = time.perf_counter() + limit_s
+        while time.perf_counter() < end:
+            if done():
+                return True
+            self.send(pixels)
+            time.sleep(1.0 / rate)
+        return done()
+
     def send(self, pixels: Array) -> None:
         """Send one frame now."""
         now = self.get_clock().now()
@@ -113,6 +140,7 @@ class LatencyProbe(Node):
 
     def _on_message(self, message: Image) -> None:
         arrived = time.perf_counter()
+        self._first_arrival = min(self._first_arrival, arrived)
         with self._lock:
             sent = self._flying.pop(stamp_ns(message), None)
         if sent is None:

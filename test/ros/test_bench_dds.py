@@ -15,6 +15,7 @@ def test_latency_counts_and_cold_start(contract_model):
     assert record['frames_unaccounted'] == 0
     assert 0 < record['frames_answered'] <= record['frames_published'] <= 9
     assert 0.0 < record['latency_ms']['p50'] <= record['latency_ms']['p99']
+    assert 0.0 < record['first_mask_ms']['p50'] < 5000.0
     for who in ('', 'echo_'):
         # Python, rclpy and numpy are loaded in it, which takes both kinds of time.
         assert record[f'{who}cold_start_s'] > 0.1
