@@ -51,7 +51,7 @@ def camera_of(attributes: Attributes, frame_s: float, is_rgb: bool) -> Camera:
             motion_blur=attributes.number('motion_blur_intensity'),
             exposure=attributes.number('exposure_compensation'),
             vignette=min(1.0, attributes.number('lens_circle_multiplier')),
-            seed=attributes.integer('noise_seed'),
+            seed=attributes.integer('noise_seed') & 0xFFFFFFFF,  # numpy's have no sign
         )
     return Camera(
         attributes.integer('image_size_x', 800),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from seg_node.errors import ConfigError, InputError
+from seg_node_sim.render.lens import sensor_noise
 from seg_node_sim.scene import CarlaPose
 from seg_node_sim.server import ServerOptions, cameras, collide, wire
 from seg_node_sim.server.actors import Actor, Vehicle
@@ -67,6 +68,14 @@ def test_default_lens_is_without_distortion():
     camera = cameras.camera_of(values, 0.05, is_rgb=True)
     assert (camera.post.lens_k, camera.post.lens_kcube, camera.post.noise) == (0.0, 0.0, 0.0)
     assert (camera.width, camera.height, camera.fov) == (800, 600, 90.0)
+
+
+def test_a_negative_seed_of_noise_gives_noise():
+    grey = np.full((8, 8, 3), 128, np.uint8)
+    for seed in ('-1', '-1000000000'):
+        named = description('sensor.camera.rgb', noise_seed=seed, noise_stddev='9.0')
+        post = cameras.camera_of(BlueprintLibrary().check(named)[1], 0.05, is_rgb=True).post
+        assert sensor_noise(grey.copy(), post, 1.0).std() > 1.0
 
 
 def test_every_default_of_every_blueprint_is_accepted():
