@@ -59,7 +59,8 @@ class Mailboxes(Generic[T]):
     """A mailbox for each of several senders, emptied by shared consumers.
 
     `take` serves the sender that has waited longest since it was served, so that a fast one cannot
-    starve a slow one, nor a slow one a fast one.
+    starve a slow one, nor a slow one a fast one. A sender's items are in one hand at a time, and
+    so stay in order: the next is given out after `done`.
     """
 
     def __init__(self, capacities: Mapping[str, int]) -> None:
@@ -67,6 +68,7 @@ class Mailboxes(Generic[T]):
         self._boxes = {name: Mailbox[T](size, self._changed) for name, size in capacities.items()}
         self._served = dict.fromkeys(capacities, 0)
         self._turn = 0
+        self._in_hand: set[str] = set()
         self._closed = False
 
     def put(self, sender: str, item: T) -> T | None:
@@ -84,9 +86,16 @@ class Mailboxes(Generic[T]):
             sender = min(waiting, key=self._served.__getitem__)
             self._turn += 1
             self._served[sender] = self._turn
+            self._in_hand.add(sender)
             item = self._boxes[sender].take(0.0)
             assert item is not None  # nobody takes from a box but here, under the lock
             return sender, item
+
+    def done(self, sender: str) -> None:
+        """What was taken of `sender` is out of hand."""
+        with self._changed:
+            self._in_hand.discard(sender)
+            self._changed.notify()
 
     def close(self) -> tuple[tuple[str, T], ...]:
         """Wake every consumer; return the items that nobody took, with their senders."""
@@ -95,7 +104,7 @@ class Mailboxes(Generic[T]):
             return tuple((n, item) for n, box in self._boxes.items() for item in box.close())
 
     def _waiting(self) -> list[str]:
-        return [name for name, box in self._boxes.items() if len(box)]
+        return [n for n, box in self._boxes.items() if len(box) and n not in self._in_hand]
 
 
 @dataclass(frozen=True)

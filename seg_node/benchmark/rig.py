@@ -1,5 +1,8 @@
 """Several cameras over DDS: one node that serves all, in turns with a node for each.
 
+The one node is measured with frames side by side in the network, as it does by itself, and with
+one after the other.
+
 Two loads: more frames than can be segmented, for the frames a second; and a rate that a rig has,
 for what comes of each frame and how old its mask is.
 """
@@ -63,17 +66,24 @@ def measure_rig(load: RigLoad, size: Size) -> dict[str, Any]:
     from seg_node.ros.session import private_graph
 
     names = load.names
-    one = [_words(load, {'cameras': names})]
-    each = [[*_words(load, {}), '-r', f'__ns:=/{name}'] for name in names]
-    rounds: dict[str, list[dict[str, Any]]] = {'one_node': [], 'node_each': []}
+    ways = {
+        'one_node': [_words(load, {'cameras': names})],
+        'one_by_one': [_words(load, {'cameras': names, 'streams': 1})],
+        'node_each': [[*_words(load, {}), '-r', f'__ns:=/{name}'] for name in names],
+    }
+    rounds: dict[str, list[dict[str, Any]]] = {key: [] for key in ways}
     with private_graph():
         for _ in range(load.rounds):
-            for key, nodes in (('one_node', one), ('node_each', each)):
+            for key, nodes in ways.items():
                 rounds[key].append(_measured(nodes, names, load, size))
     record: dict[str, Any] = {'cameras': load.cameras, 'source_size': str(size)}
     record |= {key: _of_rounds(parts) for key, parts in rounds.items()}
-    both = list(zip(rounds['one_node'], rounds['node_each']))
-    for name, key in (('frames_ratio', 'frames_per_s'), ('memory_ratio', 'memory_mb')):
+    for name, key, other in (
+        ('frames_ratio', 'frames_per_s', 'node_each'),
+        ('memory_ratio', 'memory_mb', 'node_each'),
+        ('side_by_side_ratio', 'frames_per_s', 'one_by_one'),
+    ):
+        both = zip(rounds['one_node'], rounds[other])
         record[name] = round(statistics.median(a[key] / b[key] for a, b in both), 3)
     record['rig_hz'], record['period_ms'] = load.rig_hz, 1e3 / load.rig_hz
     return record

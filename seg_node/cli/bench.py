@@ -135,7 +135,11 @@ def _rig(options: argparse.Namespace) -> int:
     table.numbers('frames/s', 'memory MB', f'at {options.rate:g} Hz: received', 'published')
     table.numbers('superseded', 'unaccounted', 'age p99 ms')
     for record in records:
-        for key, nodes in (('one_node', '1'), ('node_each', str(options.cameras))):
+        for key, nodes in (
+            ('one_node', '1'),
+            ('one_by_one', '1, streams: 1'),
+            ('node_each', str(options.cameras)),
+        ):
             part = record[key]
             table.row(
                 record['source_size'],
@@ -148,7 +152,9 @@ def _rig(options: argparse.Namespace) -> int:
             )
         print(
             f'{record["source_size"]}: frames a second {record["frames_ratio"]:.2f} times, memory '
-            f'{record["memory_ratio"]:.2f} times; two periods are {2 * record["period_ms"]:.0f} ms'
+            f'{record["memory_ratio"]:.2f} times those of a node for each camera; side by side '
+            f'{record["side_by_side_ratio"]:.2f} times one after the other; two periods are '
+            f'{2 * record["period_ms"]:.0f} ms'
         )
     table.print()
     if options.json:

@@ -32,7 +32,10 @@ class MeasuredPrecision:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A warm model, how long its parts took (s), what `auto` compared, and what looks wrong."""
+    """A warm model, how long its parts took (s), what `auto` compared, and what looks wrong.
+
+    `twins`: of `runner`, one less than `streams` of the options.
+    """
 
     runner: Runner
     path: Path
@@ -40,6 +43,12 @@ class LoadedModel:
     warmup_s: float
     measured: tuple[MeasuredPrecision, ...] = ()
     remark: str = ''
+    twins: tuple[Runner, ...] = ()
+
+    @property
+    def runners(self) -> tuple[Runner, ...]:
+        """Every way into the model, each for a thread of its own."""
+        return (self.runner, *self.twins)
 
 
 def default_model() -> Path:
@@ -84,13 +93,15 @@ def load_model(path: str | Path | None = None, options: RunOptions | None = None
             contract = _file_for(contract, options.precision)
         runner = _open(contract, options)
         loaded = time.perf_counter()
-        _warm_up(runner, source)
+        twins = tuple(runner.twin() for _ in range(options.streams - 1))
+        for each in (runner, *twins):
+            _warm_up(each, source)
         warm = time.perf_counter()
         remark = '' if contract == source else _probe(runner)
     if remark:
         _LOG.warning('%s: %s', source, remark)
     give_back_memory()  # what compiling has freed: some 7 MB
-    return LoadedModel(runner, source, loaded - started, warm - loaded, measured, remark)
+    return LoadedModel(runner, source, loaded - started, warm - loaded, measured, remark, twins)
 
 
 def _warm_up(runner: Runner, source: Path) -> None:

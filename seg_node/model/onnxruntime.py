@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class OnnxRuntimeRunner:
             raise ConfigError('precision: ONNX Runtime has no bf16 on the CPU, use openvino')
         providers = _providers(options)
         settings = ort.SessionOptions()
-        settings.intra_op_num_threads = options.thread_count
+        # Each call has the session's threads and its own: streams that run at once share them.
+        settings.intra_op_num_threads = max(1, options.thread_count // options.streams)
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
         # Spinning threads burn whole cores between frames (onnxruntime#11841).
@@ -51,10 +53,20 @@ class OnnxRuntimeRunner:
         self.network: Size = check_contract(str(path), inputs, outputs, self.spec)
         self.precision: PrecisionName = effective_precision(options, self.spec)
         self.threads = options.thread_count
+        self._outputs = [port.name for port in outputs]
+        self._take_memory()
+
+    def _take_memory(self) -> None:
         self._answers = Answers(self.spec, self.network)
-        self._names = [port.name for port in outputs if port.name in self._answers.names]
+        self._names = [name for name in self._outputs if name in self._answers.names]
         self._image: Array = np.zeros((1, self.network.height, self.network.width, 3), np.uint8)
         self._feed = {'image': self._image}
+
+    def twin(self) -> OnnxRuntimeRunner:
+        """Another on the same session, which may run at the same time."""
+        other = copy.copy(self)
+        other._take_memory()
+        return other
 
     @property
     def input(self) -> Array:

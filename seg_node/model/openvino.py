@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from pathlib import Path
 from typing import Any
@@ -48,25 +49,39 @@ class OpenVinoRunner:
         self.precision: PrecisionName = effective_precision(options, self.spec)
         self.threads = options.thread_count
         # Left to itself OpenVINO runs floats as bf16 where the CPU can: say what is wanted.
-        config = {
+        config: dict[str, Any] = {
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_NUM_THREADS': self.threads,
-            'ENABLE_CPU_PINNING': options.pin,
+            # Streams share the cores better where the scheduler may move them (docs/node.md).
+            'ENABLE_CPU_PINNING': options.pin and options.streams == 1,
             'INFERENCE_PRECISION_HINT': 'bf16' if options.precision == 'bf16' else 'f32',
         }
+        if options.streams > 1:
+            config['NUM_STREAMS'] = options.streams
+        self._names = [port.name for port in ports[1]]
         try:
             with kept_signal_stack():
-                compiled = _compiled(core, model, config, options)
-                self._request = compiled.create_infer_request()
+                self._compiled = _compiled(core, model, config, options)
+                self._request = self._compiled.create_infer_request()
         except (RuntimeError, UnicodeDecodeError) as error:
             raise ModelError(f'{path}: OpenVINO cannot compile it: {last_line(error)}') from None
+        self._take_memory()
+
+    def _take_memory(self) -> None:
         self._answers = Answers(self.spec, self.network)
         self._outputs: dict[str, Array] = {
-            port.name: self._request.get_output_tensor(index).data
-            for index, port in enumerate(ports[1])
-            if port.name in self._answers.names
+            name: self._request.get_output_tensor(index).data
+            for index, name in enumerate(self._names)
+            if name in self._answers.names
         }
         self._image: Array = self._request.get_input_tensor(0).data[0]
+
+    def twin(self) -> OpenVinoRunner:
+        """Another request of the same compiled model, which keeps the weights once."""
+        other = copy.copy(self)
+        other._request = self._compiled.create_infer_request()
+        other._take_memory()
+        return other
 
     @property
     def input(self) -> Array:

@@ -42,6 +42,7 @@ class RunOptions:
     or a float file, in that type; `auto` measures what the machine and the files offer.
     `threads` 0: as many as the process may use. `cache_dir` None: no compile cache. `pin`: bind
     the threads to cores; not for models that run side by side, which would get the same cores.
+    `streams`: frames that are in the network at a time, each on its share of `threads`.
     `digest` of the model's files: the loader fills it in, it is part of the compile cache's key.
     """
 
@@ -51,6 +52,7 @@ class RunOptions:
     threads: int = 0
     cache_dir: Path | None = None
     pin: bool = True
+    streams: int = 1
     digest: str = ''
 
     def __post_init__(self) -> None:
@@ -65,6 +67,8 @@ class RunOptions:
         ]
         if not 0 <= self.threads <= 256:
             problems.append(f'threads: expected 0 to 256, got {self.threads}')
+        if not 1 <= self.streams <= 256:
+            problems.append(f'streams: expected 1 to 256, got {self.streams}')
         if problems:
             raise ConfigError(problems_line('model options', problems))
 
@@ -129,6 +133,9 @@ class Runner(Protocol):
 
     def run(self) -> NetworkOutput:
         """Run the network on `input`."""
+
+    def twin(self) -> Runner:
+        """Another on the same compiled model, with memory of its own, for another thread."""
 
 
 @dataclass(frozen=True)

@@ -225,13 +225,13 @@ class CameraInput:
         elif superseded is not None:
             self.account.superseded()
 
-    # -- on the loop's thread ----------------------------------------------------------------
+    # -- on a thread of the loop ---------------------------------------------------------------
 
-    def process(self, message: Any, engine: Engine) -> None:
+    def process(self, message: Any, engine: Engine, worker: int = 0) -> None:
         """One frame's way: decode, segment, then every output that somebody reads."""
         report = self._host.report
         try:
-            frame = self._segmented(message, engine)
+            frame = self._segmented(message, engine, worker)
         except Exception as error:  # the node lives on, whatever a frame does
             cause = error.cause if isinstance(error, FrameError) else _cause(error)
             self.account.rejected(cause)
@@ -245,7 +245,7 @@ class CameraInput:
         except Exception as error:  # the mask is out: the frame counts as published
             report('internal', cause_line(error))
 
-    def _segmented(self, message: Any, engine: Engine) -> SegmentedFrame | None:
+    def _segmented(self, message: Any, engine: Engine, worker: int) -> SegmentedFrame | None:
         limit = self._host.parameters.of(NodeSettings).max_frame_age_ms
         if limit and (age := self._host.age_ms(message)) > limit:
             self.account.stale()
@@ -254,7 +254,7 @@ class CameraInput:
         watch = Stopwatch()
         picture = decode_compressed(message) if hasattr(message, 'format') else decode(message)
         watch.lap('decode')
-        segmentation = engine.segment(self.name, picture, watch, stamp_ns(message))
+        segmentation = engine.segment(self.name, picture, watch, stamp_ns(message), worker)
         frame = SegmentedFrame(message, picture, segmentation, self._info_for(picture))
         self._publish(frame, late=False)
         watch.lap('publish')

@@ -37,7 +37,7 @@ class ModelChoice:
 
 
 class Engine:
-    """Segments frames of several cameras with one compiled model, on one thread.
+    """Segments frames of several cameras with one compiled model, on `workers` threads.
 
     `say(line)` is told when the runtime is replaced.
     """
@@ -54,8 +54,14 @@ class Engine:
         self._segmenters: dict[str, Segmenter] = {}
         self._decision = decision or Decision()
         self._fell_back = False
+        self._falling = threading.Lock()
         self.loaded = choice.load()
         self._decision.check(self.loaded.runner.spec)
+
+    @property
+    def workers(self) -> int:
+        """Threads that may segment at a time, each with a number of its own."""
+        return len(self.loaded.runners)
 
     @property
     def fell_back(self) -> bool:
@@ -76,18 +82,28 @@ class Engine:
                 decision.apply(segmenter)
 
     def segment(
-        self, camera: str, frame: Frame, watch: Stopwatch, stamp_ns: int | None = None
+        self,
+        camera: str,
+        frame: Frame,
+        watch: Stopwatch,
+        stamp_ns: int | None = None,
+        worker: int = 0,
     ) -> Segmentation:
-        """Segment one frame, taken at `stamp_ns`; the answer is valid until the next call.
+        """Segment one frame, taken at `stamp_ns`; valid until the worker's or camera's next call.
+
+        A camera's frames come one after the other, whichever worker takes them.
 
         A runtime that fails is replaced by the other one, once, and the frame is tried again.
         Raises `FrameError` for the frame, `BackendError` where no runtime works.
         """
+        segmenter, loaded = self._segmenter(camera, worker)
         try:
-            return self._segmenter(camera)(frame, watch, stamp_ns)
+            return segmenter(frame, watch, stamp_ns)
         except BackendError as error:
-            self._fall_back(error)
-        return self._segmenter(camera)(frame, watch, stamp_ns)
+            with self._falling:
+                if self.loaded is loaded:  # else another worker's frame has met it first
+                    self._fall_back(error)
+        return self._segmenter(camera, worker)[0](frame, watch, stamp_ns)
 
     def reload(self) -> LoadedModel:
         """Load the model file anew beside the running one and take its place between two frames.
@@ -124,11 +140,12 @@ class Engine:
             self._fell_back = fell_back
             self._segmenters.clear()
 
-    def _segmenter(self, camera: str) -> Segmenter:
+    def _segmenter(self, camera: str, worker: int) -> tuple[Segmenter, LoadedModel]:
         with self._lock:
             segmenter = self._segmenters.get(camera)
             if segmenter is None:
                 segmenter = Segmenter(self.loaded.runner, self._choice.output_size)
                 self._decision.apply(segmenter)
                 self._segmenters[camera] = segmenter
-            return segmenter
+            segmenter.runner = self.loaded.runners[worker]
+            return segmenter, self.loaded

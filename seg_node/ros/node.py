@@ -89,9 +89,8 @@ class SegNode(LifecycleNode):
             self._declared.of(MappingSettings).check_output_size(settings.output_size)
             settings.scheduling().apply()  # before the runtime starts its threads
             self.get_logger().info(f'loading model {settings.model or "(shipped)"} …')
-            choice = ModelChoice(
-                settings.model or None, settings.run_options(), settings.output_size
-            )
+            options = settings.run_options(len(self._cameras))
+            choice = ModelChoice(settings.model or None, options, settings.output_size)
             self._engine = Engine(choice, settings.decision(), self._on_fallback)
             for camera in self._cameras.values():
                 camera.open(self._engine.loaded.runner.spec.classes)
@@ -155,7 +154,10 @@ class SegNode(LifecycleNode):
         engine = self._engine
         self._boxes = boxes
         self._loop = FrameLoop(
-            boxes, lambda name, message: self._cameras[name].process(message, engine), self._report
+            boxes,
+            lambda worker, name, message: self._cameras[name].process(message, engine, worker),
+            self._report,
+            engine.workers,
         )
         self._loop.start()
         for name, camera in self._cameras.items():
@@ -190,10 +192,12 @@ class SegNode(LifecycleNode):
         runner, log = loaded.runner, self.get_logger()
         for candidate in loaded.measured:
             log.info(f'precision auto: {candidate.precision} {candidate.median_ms:.2f} ms')
+        at_once = len(loaded.runners)
+        streams = f' for {at_once} frames at a time' if at_once > 1 else ''
         log.info(
             f'model {runner.spec.name}: {runner.backend} {runner.precision}, '
-            f'{runner.threads} threads, {runner.network}, loaded in {loaded.load_s:.2f} s, '
-            f'warm-up {loaded.warmup_s * 1e3:.0f} ms'
+            f'{runner.threads} threads{streams}, {runner.network}, '
+            f'loaded in {loaded.load_s:.2f} s, warm-up {loaded.warmup_s * 1e3:.0f} ms'
         )
 
     # -- the model while it runs -------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +46,12 @@ class NodeSettings:
     )
     device: str = parameter('cpu', 'Where ONNX Runtime runs the model.', choices=DEVICES)
     threads: int = parameter(0, 'Threads of the network; 0: one a core.', bounds=(0, 256))
+    streams: int = parameter(
+        0,
+        'Frames of different cameras that are in the network at a time, each on its share of the '
+        'threads; 0: as many as there are cameras, at most one a thread.',
+        bounds=(0, 256),
+    )
     cpu_affinity: tuple[int, ...] = parameter(
         (), 'CPUs that the process runs on, by number; empty: all that it was started with.'
     )
@@ -117,13 +123,16 @@ class NodeSettings:
         """Where and how urgently the process runs."""
         return Scheduling(self.cpu_affinity, self.nice, self.realtime_priority)
 
-    def run_options(self) -> RunOptions:
-        """What the model loader is asked for."""
+    def run_options(self, cameras: int = 1) -> RunOptions:
+        """What the model loader is asked for, for so many cameras."""
         caches: dict[str, Path | None] = {'': default_cache_dir(), 'off': None}
-        return RunOptions(
+        asked = RunOptions(
             backend=self.backend,
             precision=self.precision,
             device=self.device,
             threads=self.threads,
             cache_dir=caches.get(self.cache_dir, Path(self.cache_dir).expanduser()),
         )
+        # On one graphics card side by side is no gain.
+        most = 1 if self.device != 'cpu' else self.streams or asked.thread_count
+        return replace(asked, streams=min(cameras, most))

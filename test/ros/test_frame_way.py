@@ -14,7 +14,7 @@ pytest.importorskip('rclpy')
 from std_msgs.msg import Header
 
 from seg_node.errors import ConfigError, FrameError
-from seg_node.images.frames import fill_image
+from seg_node.images.frames import Frame, fill_image
 from seg_node.mailbox import Mailboxes
 from seg_node.model.loader import LoadedModel
 from seg_node.ros import camera as camera_module
@@ -26,6 +26,7 @@ from seg_node.ros.mapping_settings import MappingSettings
 from seg_node.ros.node_settings import NodeSettings
 from seg_node.ros.outputs.output import Output
 from seg_node.ros.rig import Inputs, cameras, check_names
+from seg_node.timing import Stopwatch
 
 
 class Sink(Output):
@@ -73,6 +74,7 @@ class Way:
     def work(self) -> None:
         while (taken := self._boxes.take(0.0)) is not None:
             self.camera.process(taken[1], self._engine)
+            self._boxes.done('')
 
     @property
     def counts(self):
@@ -202,7 +204,7 @@ def test_a_loop_that_hangs_or_has_ended_says_so_and_stops_in_time():
     boxes: Mailboxes = Mailboxes({'': 1})
     begun, go_on = threading.Event(), threading.Event()
 
-    def hang(camera: str, item: object) -> None:
+    def hang(worker: int, camera: str, item: object) -> None:
         begun.set()
         go_on.wait(30)
 
@@ -218,14 +220,14 @@ def test_a_loop_that_hangs_or_has_ended_says_so_and_stops_in_time():
     go_on.set()
     assert loop.stop(10.0)
 
-    def die(camera: str, item: object) -> None:
+    def die(worker: int, camera: str, item: object) -> None:
         raise SystemExit
 
     boxes = Mailboxes({'': 1})
     loop = FrameLoop(boxes, die, lambda cause, line: None)
     loop.start()
     boxes.put('', 1)
-    loop._thread.join(10)
+    loop._threads[0].join(10)
     assert 'has ended' in loop.trouble(5.0)
     assert loop.stop(1.0)
 
@@ -235,15 +237,112 @@ def test_the_camera_that_has_waited_longest_is_served_next():
     assert [boxes.put('a', 1), boxes.put('c', 2), boxes.put('c', 3), boxes.put('b', 4)] == [
         None
     ] * 4
-    order = [boxes.take(0.0)]
+
+    def next_one():
+        taken = boxes.take(0.0)
+        boxes.done(taken[0])
+        return taken
+
+    order = [next_one()]
     boxes.put('a', 5)
-    order += [boxes.take(0.0) for _ in range(4)]
+    order += [next_one() for _ in range(4)]
     assert order == [('a', 1), ('b', 4), ('c', 2), ('a', 5), ('c', 3)]
     assert boxes.take(0.0) is None
     boxes.put('b', 6)
     assert boxes.close() == (('b', 6),)
     assert boxes.put('b', 7) == 7
     assert boxes.take() is None
+
+
+def test_a_camera_is_in_one_hand_at_a_time():
+    boxes: Mailboxes[int] = Mailboxes({'a': 2, 'b': 2})
+    for item in (1, 2):
+        boxes.put('a', item)
+        boxes.put('b', 10 * item)
+    assert [boxes.take(0.0), boxes.take(0.0)] == [('a', 1), ('b', 10)]
+    assert boxes.take(0.0) is None
+    got: list[object] = []
+    waiting = threading.Thread(target=lambda: got.append(boxes.take(10.0)))
+    waiting.start()
+    boxes.done('b')
+    waiting.join(10)
+    assert got == [('b', 20)]
+
+
+def test_two_workers_side_by_side_answer_as_one_does(contract_model):
+    """Each camera's own pictures, in order, on whichever thread; and both runtimes at a loss."""
+    settings = NodeSettings(cache_dir='off', threads=2)
+    cameras = [f'camera_{number}' for number in range(3)]
+    engines = [
+        Engine(ModelChoice(str(contract_model), settings.run_options(count))) for count in (1, 3)
+    ]
+    assert [engine.workers for engine in engines] == [1, 2]
+    rng = np.random.default_rng(0)
+    pictures = [
+        (camera, Frame(rng.integers(0, 256, (48, 96, 3), np.uint8), 'bgr'))
+        for _ in range(20)
+        for camera in cameras
+    ]
+    masks: list[dict[str, list[np.ndarray]]] = []
+    meeting = threading.Barrier(2, timeout=10)
+    for engine in engines:
+        boxes: Mailboxes[Frame] = Mailboxes(dict.fromkeys(cameras, 20))
+        made: dict[str, list[np.ndarray]] = {camera: [] for camera in cameras}
+        left = threading.Semaphore(0)
+        first = [True] * engine.workers
+
+        def work(worker, camera, frame, engine=engine, made=made, left=left, first=first) -> None:
+            if engine.workers == 2 and first[worker]:
+                first[worker] = False
+                meeting.wait()  # two frames are in hand at one time
+            made[camera].append(
+                engine.segment(camera, frame, Stopwatch(), None, worker).mask.copy()
+            )
+            left.release()
+
+        for camera, frame in pictures:
+            boxes.put(camera, frame)
+        complaints: list[str] = []
+        loop = FrameLoop(
+            boxes, work, lambda cause, line, said=complaints: said.append(line), engine.workers
+        )
+        loop.start()
+        assert all(left.acquire(timeout=30) for _ in pictures), complaints
+        boxes.close()
+        assert loop.stop(10)
+        masks.append(made)
+        if engine.workers == 2:
+            assert not meeting.broken
+    for camera in cameras:
+        assert np.array_equal(masks[0][camera], masks[1][camera])
+
+
+def test_two_workers_meet_a_runtime_that_fails_once(contract_model):
+    said: list[str] = []
+    options = NodeSettings(cache_dir='off', threads=2).run_options(2)
+    engine = Engine(ModelChoice(str(contract_model), options), say=said.append)
+    meeting = threading.Barrier(2, timeout=10)
+
+    def fail():
+        meeting.wait()
+        raise RuntimeError('device lost')
+
+    for runner in engine.loaded.runners:
+        runner.run = fail
+    masks: dict[int, np.ndarray] = {}
+
+    def work(worker: int) -> None:
+        frame = Frame(np.zeros((48, 96, 3), np.uint8), 'bgr')
+        masks[worker] = engine.segment(f'{worker}', frame, Stopwatch(), None, worker).mask
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(masks) == [0, 1]
+    assert len(said) == 1
+    assert (engine.loaded.runner.backend, engine.workers) == ('onnxruntime', 2)
 
 
 def test_a_new_file_is_a_new_output(tmp_path, monkeypatch):
