@@ -94,7 +94,10 @@ class Launched:
 
     def end(self) -> int:
         """The exit status, once everything has ended."""
-        status = self.process.wait(LIMIT_S)
+        try:
+            status = self.process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f'not ended {LIMIT_S:g} s later:\n{self.said}')
         self._reader.join()
         return status
 
