@@ -24,6 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+from seg_node.children import Patience  # noqa: E402  needs nothing that is installed
+
 FILES = REPOSITORY / 'scripts' / 'ros'
 SYSTEM = ('ros-rclpy>=9.1.2', 'ros-sensor-msgs', 'ros-diagnostic-msgs', 'ros-nav-msgs',
           'ros-std-srvs', 'ros-rosgraph-msgs', 'ros-lifecycle-msgs', 'ros-geometry-msgs',
@@ -35,6 +39,7 @@ NOT_SOURCE = shutil.ignore_patterns(
 )  # fmt: skip
 PORT = 24800
 LIMIT_S = 240.0
+"""Of a node's own work: the server compiles its renderer here for the first time."""
 
 
 class TryError(Exception):
@@ -148,9 +153,9 @@ def start(imitation: Imitation, words: Sequence[str | Path], sign: str) -> subpr
             stderr=subprocess.STDOUT,
             text=True,
         )
-    deadline = time.monotonic() + LIMIT_S
+    patience = Patience(process.pid, LIMIT_S)
     while sign not in log.read_text():
-        if process.poll() is not None or time.monotonic() > deadline:
+        if process.poll() is not None or patience.over:
             process.kill()
             raise TryError(f'{words[0]}: expected {sign!r}, got\n{log.read_text()}')
         time.sleep(0.2)

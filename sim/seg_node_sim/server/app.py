@@ -37,6 +37,7 @@ from seg_node_sim.server.world import World
 _LOG = logging.getLogger(__name__)
 _GRACE_S = 2.0
 _GRACE_LOOK_S = 0.02
+_SILENCE_S = 5.0  # a start that takes longer says why
 _IDLE_S = 1.0  # how often an idle server looks whether its parent still lives
 
 
@@ -67,7 +68,9 @@ class Server:
         port = _listen(self._reactor, options.host, options.port, self._accept)
         hub.port = _listen_stream(self._reactor, options.host, port + 1, hub.accept)
         self._world = World(options.town, hub, ids, options.seed, options.preload)
-        self._world.wait_for_renderer()
+        if not self._world.wait_for_renderer(_SILENCE_S):
+            _say('compiling the renderer, as the first start after an installation does …')
+            self._world.wait_for_renderer()
         episode = EpisodeCalls(self._world, hub, self._pacer, options.announce, self._managers)
         actors = ActorCalls(self._world)
         batch = TickCalls(episode, BatchRunner(actors).apply)

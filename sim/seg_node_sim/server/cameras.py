@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -174,11 +175,14 @@ class CameraRig:
         if self._building is None:
             self._building = self._workers.submit(_build, self._town)
 
-    def renderer(self) -> Renderer:
-        """The renderer, as soon as it is there."""
+    def renderer(self, limit_s: float | None = None) -> Renderer:
+        """The renderer, as soon as it is there. Raises `TimeoutError` after `limit_s`."""
         self.prepare()
         assert self._building is not None
-        return self._building.result()
+        try:
+            return self._building.result(limit_s)
+        except FutureTimeout:  # Python 3.10 has two errors of one name
+            raise TimeoutError from None
 
     def close(self) -> None:
         """End the renderer's threads, once it is built."""

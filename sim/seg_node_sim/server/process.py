@@ -15,12 +15,12 @@ from typing import IO
 
 import msgpack
 
-from seg_node.children import child_environment
+from seg_node.children import Patience, child_environment
 from seg_node.errors import ConfigError
 from seg_node_sim.server.options import ServerOptions
 from seg_node_sim.server.plain_client import PlainClient
 
-_START_TIMEOUT_S = 180.0  # the first start compiles the renderer
+_START_TIMEOUT_S = 180.0  # of work: the first start compiles the renderer
 _STOP_TIMEOUT_S = 10.0
 
 
@@ -107,8 +107,8 @@ def start_server_process(
 
 def _wait_until_it_answers(server: RunningServer, timeout_s: float) -> None:
     options = server.options
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
+    patience = Patience(server.pid, timeout_s)
+    while not patience.over:
         if server.process.poll() is not None:
             said = server.text().strip().splitlines() or ['nothing']
             raise ConfigError(f'the server ended with {server.process.returncode}: {said[-1]}')

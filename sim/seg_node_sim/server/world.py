@@ -186,10 +186,17 @@ class World:
         self.stream.send([snapshot], skip_busy=not synchronous)
         return self.frame
 
-    def wait_for_renderer(self) -> None:
-        """Return when cameras can be served without delay, if `preload` is wished."""
-        if self._preload:
-            self._rig.renderer()
+    def wait_for_renderer(self, limit_s: float | None = None) -> bool:
+        """Wait until cameras can be served without delay, if `preload` is wished.
+
+        False when that takes longer than `limit_s`.
+        """
+        try:
+            if self._preload:
+                self._rig.renderer(limit_s)
+        except TimeoutError:
+            return False
+        return True
 
     def close(self) -> None:
         """End the renderers and a running recording."""
