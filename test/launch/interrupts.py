@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 from launched import free_port, launched
 
-_LONGEST_S = 8.0
-"""A start takes about so long."""
+_LONGEST_S = 20.0
+"""A start takes about so long on a busy machine, and half of it on a quiet one."""
 
 
 def interrupt_starts(folder: Path, model: Path | str, times: int, seed: int) -> list[str]:

@@ -123,6 +123,8 @@ def launched(folder: Path, *arguments: str) -> Iterator[Launched]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # As in a terminal: a shell starts background jobs with SIGINT ignored, which is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     running = Launched(process)
     try:
