@@ -16,6 +16,7 @@ from launched import free_port, launched
 
 _LONGEST_S = 20.0
 """A start takes about so long on a busy machine, and half of it on a quiet one."""
+_GRACE_S = 10.0
 
 
 def interrupt_starts(folder: Path, model: Path | str, times: int, seed: int) -> list[str]:
@@ -24,21 +25,36 @@ def interrupt_starts(folder: Path, model: Path | str, times: int, seed: int) -> 
     lines = []
     for turn in range(times):
         moment = draw.uniform(0.2, _LONGEST_S)
-        port = free_port()
-        with launched(folder, 'carla.launch.py', f'port:={port}', f'model:={model}') as running:
+        own = folder / f'start_{turn}'
+        own.mkdir()
+        arguments = ('carla.launch.py', f'port:={free_port()}', f'model:={model}')
+        with launched(own, *arguments) as running:
             time.sleep(moment)
             running.interrupt()
             running.end()
-            running.left_behind()  # waits for those seen
-        left = _of_port(port)
+        left = _left_of(own)
         lines += [f'{turn}: after {moment:.2f} s: {command}' for command in left]
     return lines
 
 
-def _of_port(port: int) -> list[str]:
-    """Command lines of processes that were started for this port."""
-    commands = [process.info['cmdline'] or [] for process in psutil.process_iter(['cmdline'])]
-    return [' '.join(words) for words in commands if str(port) in ' '.join(words)]
+def _left_of(folder: Path) -> list[str]:
+    """Command lines of what still runs of a launch, a while after its end.
+
+    Every process of it has inherited the folder of its logs.
+    """
+    end = time.monotonic() + _GRACE_S
+    while left := [process for process in psutil.process_iter() if _is_of(process, folder)]:
+        if time.monotonic() > end:
+            return [' '.join(process.cmdline()) for process in left]
+        time.sleep(0.2)
+    return []
+
+
+def _is_of(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.environ().get('ROS_LOG_DIR', '').startswith(f'{folder}/')
+    except psutil.Error:  # it has ended, or is somebody else's
+        return False
 
 
 def main() -> int:
