@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from seg_node.ros.session import private_graph
 
     folder: Path = options.output
+    classes = afterwards.model_classes(options.model)
     fresh_folder(folder)
     with private_graph(), contextlib.ExitStack() as stack:
         if options.input:
@@ -50,7 +51,9 @@ def run(options: argparse.Namespace) -> int:
         else:
             source = sources.carla(_request(options), folder)
         feed = stack.enter_context(source)
-        figures = record(DemoDrive(folder, options.frames, options.rate, feed, options.model))
+        figures = record(
+            DemoDrive(folder, options.frames, options.rate, feed, options.model, classes)
+        )
     if feed.simulated_time:
         figures |= {'town': options.town, 'ticks_per_s': figures['frames_per_s']}
         figures['lane_map'] = afterwards.map_lanes(folder, options.model, _opendrive(options))

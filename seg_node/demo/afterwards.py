@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from seg_node.classes import ClassSet
 from seg_node.errors import InputError
 from seg_node.lane_lines.estimator import estimator_options
 from seg_node.lane_map.drive import DriveMap, map_drive
@@ -26,6 +27,11 @@ from seg_node.view.frames import LineView
 BAG = 'drive.mcap'
 _SEMANTIC = '/carla/ego_vehicle/semantic_front/image'
 _RGB = '/carla/ego_vehicle/rgb_front/image'
+
+
+def model_classes(model: Path | None) -> ClassSet:
+    """Of the model's masks. Raises `ModelError` for one that cannot be run."""
+    return load_model(model, _options()).runner.spec.classes
 
 
 def map_lanes(folder: Path, model: Path | None, xodr: str | None) -> dict[str, float]:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from seg_node.classes import ClassSet
 from seg_node.demo.outcome import DemoOutcome
 from seg_node.demo.sources import Feed
 from seg_node.errors import InputError
@@ -25,13 +26,17 @@ _NEXT_FRAME_S = 5.0
 
 @dataclass(frozen=True)
 class DemoDrive:
-    """What to record: `frames` whole sets at about `rate` a second, into `folder`."""
+    """What to record: `frames` whole sets at about `rate` a second, into `folder`.
+
+    `classes`: of the model's masks.
+    """
 
     folder: Path
     frames: int
     rate: float
     feed: Feed
     model: Path | None
+    classes: ClassSet
 
 
 def record(drive: DemoDrive) -> dict[str, Any]:
@@ -51,7 +56,7 @@ def record(drive: DemoDrive) -> dict[str, Any]:
 
         recorder.wait_ready(check=check)
         outcome = stack.enter_context(
-            DemoOutcome(drive.folder, drive.rate, drive.feed.truth, drive.frames)
+            DemoOutcome(drive.folder, drive.rate, drive.feed.truth, drive.classes, drive.frames)
         )
         started = time.monotonic()
         for frame_set in track(_sets(recorder, drive.frames), 'demo', drive.frames):

@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from seg_node.class_map import ClassMap
-from seg_node.classes import LANE
+from seg_node.classes import LANE, ClassSet
 from seg_node.files import write_image
 from seg_node.images.frames import decode
 from seg_node.images.overlay import paint
 from seg_node.images.video import video_writer
 from seg_node.metrics.counts import CountSpec, confusion
+from seg_node.replay.scoring import choose_scoring
 from seg_node.ros.recorder import FrameSet
 from seg_node.timing import STAGES, percentiles
 
@@ -25,11 +27,24 @@ _PICTURES = 4
 
 
 class DemoOutcome:
-    """Takes whole frame sets one by one; a context manager that closes the video."""
+    """Takes whole frame sets one by one; a context manager that closes the video.
 
-    def __init__(self, folder: Path, rate: float, truth: ClassMap | None, expected: int) -> None:
+    truth: what the source's exact tags mean, where it has them. classes: of the masks; more than
+    road and markings are scored as these two.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rate: float,
+        truth: ClassMap | None,
+        classes: ClassSet,
+        expected: int,
+    ) -> None:
         self._folder = folder
         self._truth = truth
+        self._classes = classes
+        self._scored = choose_scoring(None, 'all').model_lut(classes)[0]
         self._latency_ms: list[float] = []
         self._confusion = np.zeros((len(LANE), len(LANE)), np.int64)
         self._spec = CountSpec(len(LANE), 0, (LANE.id_of('lane_marking'),), 0)
@@ -47,7 +62,7 @@ class DemoOutcome:
         """Count one set and append its overlay to the video."""
         frame = decode(frame_set.messages['image'])
         mask = decode(frame_set.messages['mask']).pixels
-        painted = paint(frame.bgr(), mask, LANE)
+        painted = paint(frame.bgr(), mask, self._classes)
         self._append(painted)
         if len(self._latency_ms) % self._keep_every == self._keep_every // 2:
             write_image(self._folder / f'overlay_{len(self._latency_ms):05d}.jpg', painted)
@@ -55,7 +70,8 @@ class DemoOutcome:
         if self._truth is not None:
             tags = decode(frame_set.messages['truth']).pixels
             truth = self._truth.apply_ids(np.ascontiguousarray(tags))
-            self._confusion += confusion(truth, mask, None, self._spec)[-1]
+            scored = np.asarray(cv2.LUT(mask, self._scored), np.uint8)
+            self._confusion += confusion(truth, scored, None, self._spec)[-1]
 
     @property
     def frames(self) -> int:
