@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--precision', nargs='+', choices=PRECISIONS, default=['int8'])
     parser.add_argument('--device', choices=DEVICES, default='cpu')
     parser.add_argument('--threads', type=int, nargs='+', default=[0], help='0: one a core')
-    parser.add_argument('--size', nargs='+', default=['1280x720'], metavar='WxH')
+    parser.add_argument(
+        '--size', nargs='+', metavar='WxH', help='default 1280x720; with --cameras 640x360'
+    )
     parser.add_argument('--frames', type=int, default=200, help='frames a round')
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--no-cache', action='store_true', help='compile the model anew')
@@ -50,14 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     dds = parser.add_argument_group('over DDS')
     dds.add_argument('--dds', action='store_true', help='measure the running node instead')
-    dds.add_argument('--rate', type=float, default=30.0, help='frames a second')
+    dds.add_argument(
+        '--rate', type=float, help='frames a second; default 30, of each of several cameras 15'
+    )
     dds.add_argument('--seconds', type=float, default=60.0)
     dds.add_argument(
         '--cameras',
         type=int,
         metavar='N',
         help='one node that serves N cameras, in turns with N nodes: frames a second at more than '
-        'can be done, memory, and every frame at --rate (of each camera; a rig: 15)',
+        'can be done, memory, and what comes of every frame at --rate',
     )
 
 
@@ -65,6 +69,9 @@ def run(options: argparse.Namespace) -> int:
     """Measure, print a table, write the records."""
     if options.table is not None:
         return _whole_table(options.table)
+    several = options.cameras is not None
+    options.size = options.size or ['640x360' if several else '1280x720']
+    options.rate = options.rate or (15.0 if several else 30.0)
     if options.frames < 1 or options.rounds < 1:
         raise ConfigError('--frames, --rounds: expected at least 1')
     if options.cameras is not None:
@@ -153,7 +160,12 @@ def _rig(options: argparse.Namespace) -> int:
         print(
             f'{record["source_size"]}: frames a second {record["frames_ratio"]:.2f} times, memory '
             f'{record["memory_ratio"]:.2f} times those of a node for each camera; side by side '
-            f'{record["side_by_side_ratio"]:.2f} times one after the other; two periods are '
+            f'{record["side_by_side_ratio"]:.2f} times one after the other'
+        )
+        one = record['one_node']
+        print(
+            f'{record["source_size"]} at {options.rate:g} Hz: {one["unaccounted"]} frames neither '
+            f'published nor counted; age at p99 {one["age_p99_ms"]:.0f} ms, two periods are '
             f'{2 * record["period_ms"]:.0f} ms'
         )
     table.print()

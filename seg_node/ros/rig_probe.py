@@ -17,7 +17,8 @@ from seg_node.ros.play_node import pinhole_camera_info
 from seg_node.ros.probe import RELIABLE, Array
 
 COUNTS = ('received', 'published', 'superseded', 'stale', 'rejected', 'unread')
-_PATIENCE_S = 90.0
+_PATIENCE_S = 240.0
+"""A busy machine starts slowly."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,19 @@ class RigProbe(Node):
             time.sleep(0.3)
 
     def send_for(self, seconds: float, rate: float) -> dict[str, list[Reading]]:
-        """Send `rate` times a second; the readings of that time, by camera."""
+        """Send `rate` times a second; the readings of that time, at least two, by camera.
+
+        A busy machine reports late: it is sent to for longer. Raises `InputError` when that lasts.
+        """
         for readings in self.readings.values():
             readings.clear()
         due = time.monotonic()
-        end = due + seconds
-        while due < end:
+        begun, end = due, due + seconds
+        while due < end or any(len(r) < 2 for r in self.readings.values()):
+            if due > begun + seconds + _PATIENCE_S:
+                raise InputError(
+                    'bench --cameras: expected /diagnostics of every camera, none came'
+                )
             time.sleep(max(0.0, due - time.monotonic()))
             self.send()
             due = max(due + 1.0 / rate, time.monotonic() - 1.0)

@@ -1,10 +1,11 @@
-"""`bench --dds`: the node and the echo node in turns, from their processes' start."""
+"""`bench --dds` and `bench --cameras`: nodes in turns, from their processes' start."""
 
 from __future__ import annotations
 
 import pytest
 
 from seg_node.benchmark.dds import OverDds, measure_over_dds
+from seg_node.benchmark.rig import RigLoad, measure_rig
 from seg_node.camera.size import Size
 
 
@@ -20,3 +21,17 @@ def test_latency_counts_and_cold_start(contract_model):
         # Python, rclpy and numpy are loaded in it, which takes both kinds of time.
         assert record[f'{who}cold_start_s'] > 0.1
         assert record[f'{who}cold_start_cpu_s'] > 0.1
+
+
+@pytest.mark.timeout(900)  # a busy machine; four nodes are started
+def test_a_rig_in_one_node_and_in_a_node_for_each(contract_model):
+    load = RigLoad(2, str(contract_model), 2, 30.0, 10.0, 1.5, 1)
+    record = measure_rig(load, Size(64, 48))
+    for way in ('one_node', 'one_by_one', 'node_each'):
+        part = record[way]
+        assert part['frames_per_s'] > 0
+        assert part['frames_published'] > 0
+        assert part['unaccounted'] == 0
+        assert part['age_p99_ms'] > 0
+    assert 0 < record['memory_ratio'] < 1  # one process instead of two
+    assert record['period_ms'] == 100.0
