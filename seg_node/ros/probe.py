@@ -60,7 +60,7 @@ class LatencyProbe(Node):
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self._answer = answer
 
-    def wait_ready(self, timeout_s: float = 30.0) -> None:
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
         """Wait until somebody reads the images and somebody publishes the answer.
 
         Raises `InputError` when nobody does in time.
@@ -73,7 +73,7 @@ class LatencyProbe(Node):
             time.sleep(0.02)
         raise InputError(f'{self._answer}: expected a running node, none after {timeout_s:.0f} s')
 
-    def warm_up(self, pixels: Array, timeout_s: float = 20.0, every_s: float = 0.1) -> None:
+    def warm_up(self, pixels: Array, timeout_s: float = 120.0, every_s: float = 0.1) -> None:
         """Send frames, one `every_s`, until the first answer: both directions are then connected.
 
         They do not count. Raises `InputError` when no answer comes in time.
