@@ -15,7 +15,6 @@ import importlib
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -82,17 +81,17 @@ def interrupt_ends(status: int, message: str = '', terminated: bool = False) -> 
     if not terminated:
         del untouched[signal.SIGTERM]
     ours = {n: handler for n, handler in untouched.items() if signal.getsignal(n) is handler}
-    if not ours or threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def end(*_: object) -> None:
         if message:
             print(message, file=sys.stderr, flush=True)
         os._exit(status)
 
-    for number in ours:
-        signal.signal(number, end)
+    try:
+        for number in ours:
+            signal.signal(number, end)
+    except ValueError:  # another thread than the main one
+        ours = {}
     try:
         yield
     finally:

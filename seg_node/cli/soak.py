@@ -62,11 +62,11 @@ def run(options: argparse.Namespace) -> int:
         stress=options.stress,
     )
     figures = soak(request)
-    if options.json:
-        write_json(options.json, figures)
     _print(figures)
     for line in figures['violations'][:20]:
         print(f'violation: {line}')
+    if options.json:  # last: half an hour's figures are told also where they cannot be written
+        write_json(options.json, figures)
     return 1 if figures['violations'] else 130 if figures['interrupted'] else 0
 
 

@@ -51,6 +51,11 @@ class SoakWatch(Node):
         self.create_subscription(Image, mask, self._on_mask, _QOS)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
+    @property
+    def connected(self) -> bool:
+        """Whether somebody else reads the frames that this node sends."""
+        return int(self._images.get_subscription_count()) > 1  # it reads them itself
+
     def send(self, stamp_ns: int, pixels: Any) -> None:
         """Send a frame, uint8 (H, W, 3) BGR, of any stamp."""
         info = pinhole_camera_info(Size.of(pixels), 90.0)

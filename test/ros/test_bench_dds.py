@@ -1,9 +1,12 @@
-"""`bench --dds` and `bench --cameras`: nodes in turns, from their processes' start."""
+"""`bench --dds`, `bench --cameras` and `benchmark.load`: nodes from their processes\' start."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from seg_node.benchmark import load
 from seg_node.benchmark.dds import OverDds, measure_over_dds
 from seg_node.benchmark.rig import RigLoad, measure_rig
 from seg_node.camera.size import Size
@@ -35,3 +38,16 @@ def test_a_rig_in_one_node_and_in_a_node_for_each(contract_model):
         assert part['age_p99_ms'] > 0
     assert 0 < record['memory_ratio'] < 1  # one process instead of two
     assert record['period_ms'] == 100.0
+
+
+@pytest.mark.timeout(300)
+def test_a_camera_faster_than_the_network_is_accounted_for(contract_model, tmp_path, capsys):
+    path = tmp_path / 'load.json'
+    words = ['--frames', '300', '--rate', '100', '--model', str(contract_model)]
+    assert load.main([*words, '--json', str(path)]) == 0
+    figures = json.loads(path.read_text())
+    assert figures['sent'] == 300
+    assert figures['received'] + figures['lost_by_dds'] == 300
+    assert figures['unaccounted'] == figures['wrong_headers'] == 0
+    assert 0 < figures['masks_heard'] <= figures['published']
+    assert 'unaccounted' in capsys.readouterr().out
