@@ -108,11 +108,12 @@ def _trip(
             probe.send_all(frames, options.rate_hz)
             after = probe.settled_counts() if counted else {}
             counts = {name: after[name] - before[name] for name in after}
+            trip = probe.take_trip()
             joins = [probe.join_again(scene, options.rate_hz) for _ in range(counted * _JOINS)]
             return {
-                'sent': probe.trip.sent,
-                'answered': probe.trip.answered,
-                'latency_ms': probe.trip.latency_ms,
+                'sent': trip.sent,
+                'answered': trip.answered,
+                'latency_ms': trip.latency_ms,
                 'diagnostics': dict(probe.diagnostics),
                 'counts': counts,
                 'first_mask_ms': joins,

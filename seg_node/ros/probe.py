@@ -84,9 +84,14 @@ class LatencyProbe(Node):
                 raise InputError(f'{self._answer}: no answer after {timeout_s:.0f} s')
             self.send(pixels)
             time.sleep(every_s)
+        self.take_trip()
+
+    def take_trip(self) -> Trip:
+        """What came of the frames until now; from here on a new one counts."""
         with self._lock:
             self._flying.clear()
-        self.trip = Trip()
+            done, self.trip = self.trip, Trip()
+        return done
 
     def send_all(self, frames: Iterable[Array], rate: float) -> None:
         """Send uint8 (H, W, 3) BGR frames, `rate` a second, and wait for the last answers."""

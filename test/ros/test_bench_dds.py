@@ -1,4 +1,4 @@
-"""`bench --dds`, `bench --cameras` and `benchmark.load`: nodes from their processes\' start."""
+"""`bench --dds`, `bench --cameras` and `soak.load`: nodes from their processes\' start."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from seg_node.benchmark import load
 from seg_node.benchmark.dds import OverDds, measure_over_dds
 from seg_node.benchmark.rig import RigLoad, measure_rig
 from seg_node.camera.size import Size
+from seg_node.soak import load
 
 
 @pytest.mark.timeout(300)

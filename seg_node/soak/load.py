@@ -1,6 +1,6 @@
 """A camera faster than the network: what became of every frame, and how prompt the node is.
 
-`python -m seg_node.benchmark.load --frames 60000 --rate 200` runs the node in a process of its
+`python -m seg_node.soak.load --frames 60000 --rate 200` runs the node in a process of its
 own, sends small pictures over reliable DDS and reads every mask. It exits with 0 only when each
 frame that reached the node is accounted for and each mask has the header of a frame, in their
 order. What DDS lost, whose queues hold 100 frames, is said apart. Beside that it asks for the
@@ -103,7 +103,7 @@ def _figures(watch: SoakWatch, sent: int, seconds: float, settled: bool) -> dict
 def main(arguments: list[str] | None = None) -> int:
     """Entry; exit status 1 where a frame is not accounted for or a header is wrong."""
     parser = argparse.ArgumentParser(
-        prog='python -m seg_node.benchmark.load',
+        prog='python -m seg_node.soak.load',
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
