@@ -240,6 +240,8 @@ class SegNode(LifecycleNode):
                 self.get_logger().warning(line)
 
     def _report(self, cause: str, problem: str) -> None:
+        if not self.context.ok():
+            return  # told to stop: what is in work has nobody to publish to
         now = time.monotonic()
         with self._problem_lock:
             self._frame_problem, self._frame_problem_at = problem, now
