@@ -47,7 +47,7 @@ def test_bags_and_maps_are_measured_and_the_page_is_written(script, monkeypatch,
     figures = json.loads(record.read_text())
     assert [bag['frames'] for bag in figures['bags']] == [4, 8]
     assert all(bag['peak_mb'] > 20 and bag['seconds'] > 0 for bag in figures['bags'])
-    assert figures['map'][0]['frames'] == 10
+    assert figures['map'][0]['frames'] == 5
     text = page.read_text()
     assert text.startswith('# Title')
     assert text.endswith('after\n')
