@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import tempfile
 import time
@@ -25,7 +24,7 @@ from seg_node.benchmark.rig import RigLoad, measure_one_node
 from seg_node.benchmark.scene import road_scene
 from seg_node.camera.size import Size
 from seg_node.children import child_environment
-from seg_node.files import write_atomic, write_json
+from seg_node.files import write_json, write_part
 from seg_node.model.runner import default_cache_dir
 from seg_node.progress import track
 
@@ -228,11 +227,7 @@ def _map(records: list[dict[str, Any]]) -> list[str]:
 
 def write_page(page: Path, figures: Mapping[str, Any]) -> None:
     """Write the tables between the page's markers."""
-    inner = '\n'.join([BEGIN, '', *tables(figures), END])
-    text = page.read_text(encoding='utf-8')
-    with write_atomic(page) as temporary:
-        pattern = re.escape(BEGIN) + '.*?' + re.escape(END)
-        temporary.write_text(re.sub(pattern, lambda _: inner, text, flags=re.DOTALL))
+    write_part(page, BEGIN, END, ['', *tables(figures)])
 
 
 def main() -> int:

@@ -12,7 +12,6 @@ import argparse
 import itertools
 import json
 import math
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ import numpy.typing as npt
 from seg_node.bags.bag import Bag
 from seg_node.bags.drive_topics import DriveTopics
 from seg_node.cli.lane_lines import read_boundaries, score_lines
-from seg_node.files import write_atomic, write_json
+from seg_node.files import write_json, write_part
 from seg_node.images.frames import Frame
 from seg_node.lane_lines.calibrate import SelfCalibration
 from seg_node.lane_lines.estimator import EstimatorOptions, estimator_options
@@ -153,11 +152,7 @@ def _share(value: float | None) -> str:
 
 def write_page(page: Path, figures: Mapping[str, Any]) -> None:
     """Put the table between its marks."""
-    text = page.read_text(encoding='utf-8')
-    filled = '\n'.join((BEGIN, *table(figures), END))
-    with write_atomic(page) as temporary:
-        renewed = re.sub(f'{BEGIN}.*?{END}', lambda _: filled, text, flags=re.DOTALL)
-        temporary.write_text(renewed, encoding='utf-8')
+    write_part(page, BEGIN, END, table(figures))
 
 
 def main() -> int:

@@ -6,10 +6,11 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,16 @@ def write_atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise InputError(f'{target}: cannot be written: {os.strerror(error.errno)}') from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_part(page: str | os.PathLike[str], begin: str, end: str, inner: Sequence[str]) -> None:
+    """Put the lines `inner` between the marks `begin` and `end` of a text file, atomically."""
+    text = Path(page).read_text(encoding='utf-8')
+    filled = '\n'.join((begin, *inner, end))
+    pattern = f'{re.escape(begin)}.*?{re.escape(end)}'
+    with write_atomic(page) as temporary:
+        renewed = re.sub(pattern, lambda _: filled, text, flags=re.DOTALL)
+        temporary.write_text(renewed, encoding='utf-8')
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

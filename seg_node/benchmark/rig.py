@@ -44,20 +44,25 @@ class RigLoad:
         return [f'camera_{number}' for number in range(self.cameras)]
 
 
-def _words(load: RigLoad, cameras: dict[str, Any]) -> list[str]:
+def _words(load: RigLoad, **changes: Any) -> list[str]:
     """The node's command line."""
-    own = {'model': load.model, 'threads': load.threads, 'lazy': False, **cameras}
+    own = {'model': load.model, 'threads': load.threads, 'lazy': False, **changes}
     return [*ros_arguments(own), '--log-level', 'warn']
+
+
+def _alone(load: RigLoad, camera: str) -> list[str]:
+    """That of a node for one camera, in a namespace of its name."""
+    return [*_words(load), '-r', f'__ns:=/{camera}']
 
 
 def measure_one_node(load: RigLoad, size: Size) -> dict[str, Any]:
     """One node with all cameras, alone; one record. One camera is a node as it comes."""
     from seg_node.ros.session import private_graph
 
-    cameras = {'cameras': load.names} if load.cameras > 1 else {}
-    alone = [*_words(load, cameras), *(() if cameras else ('-r', f'__ns:=/{load.names[0]}'))]
+    names = load.names
+    words = _words(load, cameras=names) if len(names) > 1 else _alone(load, names[0])
     with private_graph():
-        parts = [_measured([alone], load.names, load, size) for _ in range(load.rounds)]
+        parts = [_measured([words], names, load, size) for _ in range(load.rounds)]
     return {'cameras': load.cameras, 'source_size': str(size), **_of_rounds(parts)}
 
 
@@ -67,9 +72,9 @@ def measure_rig(load: RigLoad, size: Size) -> dict[str, Any]:
 
     names = load.names
     ways = {
-        'one_node': [_words(load, {'cameras': names})],
-        'one_by_one': [_words(load, {'cameras': names, 'streams': 1})],
-        'node_each': [[*_words(load, {}), '-r', f'__ns:=/{name}'] for name in names],
+        'one_node': [_words(load, cameras=names)],
+        'one_by_one': [_words(load, cameras=names, streams=1)],
+        'node_each': [_alone(load, name) for name in names],
     }
     rounds: dict[str, list[dict[str, Any]]] = {key: [] for key in ways}
     with private_graph():

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seg_node.errors import InputError, cause_line
+from seg_node.files import write_errors
 
 ROW = np.dtype(
     [
@@ -66,16 +67,11 @@ class BlockStore:
             raise ValueError(f'block {block}: is there already')
         pages: list[int] = []
         try:
-            file = self._open()
-            for start in range(0, len(rows), _PAGE):
-                pages.append(self._page())
-                file.seek(pages[-1] * _PAGE * ROW.itemsize)
-                part = rows[start : start + _PAGE].tobytes()
-                if file.write(part) != len(part):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError as error:
+            with write_errors(self._folder):
+                self._write(rows, pages)
+        except InputError:
             self._free += pages
-            raise InputError(f'{self._folder}: cannot be written: {cause_line(error)}') from None
+            raise
         self._blocks[block] = len(rows), pages
         self._count += len(rows)
 
@@ -119,6 +115,16 @@ class BlockStore:
             self._file.close()
         self._file, self._blocks, self._free = None, {}, []
         self._pages = self._count = 0
+
+    def _write(self, rows: Rows, pages: list[int]) -> None:
+        """Onto pages that are added to `pages` as they are taken."""
+        file = self._open()
+        for start in range(0, len(rows), _PAGE):
+            pages.append(self._page())
+            file.seek(pages[-1] * _PAGE * ROW.itemsize)
+            part = rows[start : start + _PAGE].tobytes()
+            if file.write(part) != len(part):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _open(self) -> IO[bytes]:
         if self._file is None:

@@ -58,9 +58,9 @@ class VoxelGrid:
         metres: Double = cells * np.array([self.size_m, self.size_m, self.height_m])
         return metres
 
-    def blocks(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """int64 (N, 2): the block of `block_m` metres, x and y, that each voxel lies in."""
-        return np.floor(self.centres(keys)[:, :2] / self.block_m).astype(np.int64)
+    def squares(self, keys: npt.NDArray[np.int64], side_m: float) -> npt.NDArray[np.int64]:
+        """int64 (N, 2): the square of `side_m` metres, x and y, that each voxel lies in."""
+        return np.floor(self.centres(keys)[:, :2] / side_m).astype(np.int64)
 
 
 class Voxels:
@@ -174,10 +174,6 @@ class Voxels:
         metres: Double = self.grid.centres(keys) + mean
         return metres
 
-    def classes(self, rows: Rows) -> npt.NDArray[np.uint8]:
-        """uint8 (N,): class of each row."""
-        return self._class[rows]
-
     def add_evidence(self, rows: Rows, hits: Float, misses: Float) -> None:
         """Add weighted evidence (N,) to distinct `rows`."""
         self.hits[rows] += hits
@@ -218,8 +214,7 @@ class Voxels:
         self._votes[rows] = np.abs(votes)
 
     def _file(self, rows: Rows, keys: npt.NDArray[np.int64]) -> None:
-        centres = self.grid.centres(keys)[:, :2]
-        index = np.floor(centres / self.grid.tile_m).astype(np.int64)
+        index = self.grid.squares(keys, self.grid.tile_m)
         tiles = _tile_keys(index[:, 0], index[:, 1])
         order = np.argsort(tiles, kind='stable')
         ordered = tiles[order]
@@ -243,7 +238,7 @@ class Voxels:
     def _put_away(self, store: BlockStore, target: int) -> None:
         """Blocks go to disk until `target` rows are left, those that are near at no time."""
         n, (centre, radius) = len(self), self._here
-        every = self.grid.blocks(self.keys[:n])
+        every = self.grid.squares(self.keys[:n], self.grid.block_m)
         _, first, inverse, counts = np.unique(
             _tile_keys(every[:, 0], every[:, 1]),
             return_index=True,

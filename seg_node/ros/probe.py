@@ -78,12 +78,10 @@ class LatencyProbe(Node):
 
         They do not count. Raises `InputError` when no answer comes in time.
         """
-        end = time.monotonic() + timeout_s
-        while not self.trip.answered:
-            if time.monotonic() > end:
-                raise InputError(f'{self._answer}: no answer after {timeout_s:.0f} s')
-            self.send(pixels)
-            time.sleep(every_s)
+        if not self._send_until(
+            pixels, 1.0 / every_s, lambda: bool(self.trip.answered), timeout_s
+        ):
+            raise InputError(f'{self._answer}: no answer after {timeout_s:.0f} s')
         self.take_trip()
 
     def take_trip(self) -> Trip:
